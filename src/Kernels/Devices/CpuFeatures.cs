@@ -1,0 +1,36 @@
+using System.Runtime.Intrinsics;
+
+namespace CoInference.Kernels.Devices;
+
+/// <summary>Widest vector unit a kernel is written for.</summary>
+public enum VectorWidth
+{
+    /// <summary>Plain scalar code.</summary>
+    Scalar = 1,
+
+    /// <summary>128 bits: SSE, NEON.</summary>
+    Vector128 = 4,
+
+    /// <summary>256 bits with FMA: AVX2.</summary>
+    Vector256 = 8,
+
+    /// <summary>512 bits: AVX-512.</summary>
+    Vector512 = 16,
+}
+
+/// <summary>What this process may use of the CPU. The numeric value of a <see cref="VectorWidth"/> is its float lanes.</summary>
+public static class CpuFeatures
+{
+    /// <summary>The widest accelerated vector unit; the <c>DOTNET_EnableAVX512=0</c> family of settings narrows it.</summary>
+    public static VectorWidth Widest { get; } =
+        Vector512.IsHardwareAccelerated ? VectorWidth.Vector512
+        : Vector256.IsHardwareAccelerated ? VectorWidth.Vector256
+        : Vector128.IsHardwareAccelerated ? VectorWidth.Vector128
+        : VectorWidth.Scalar;
+
+    /// <summary>Channels per block of the blocked activation layout on this CPU: the float lanes of the widest vector, at least 4.</summary>
+    public static int ChannelBlock { get; } = Math.Max(4, (int)Widest);
+
+    /// <summary>Whether kernels written for <paramref name="width"/> run here at full speed.</summary>
+    public static bool Supports(VectorWidth width) => width <= Widest;
+}

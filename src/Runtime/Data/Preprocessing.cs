@@ -1,0 +1,45 @@
+namespace CoInference.Runtime.Data;
+
+/// <summary>How pixel bytes become network input: x = (v · <paramref name="Scale"/> − mean[c]) / std[c], per channel.</summary>
+/// <param name="Name">Name on the command line.</param>
+/// <param name="Scale">Factor on the byte; 1/255 or 1.</param>
+/// <param name="Mean">Mean per channel; a single value serves all channels.</param>
+/// <param name="Std">Standard deviation per channel; a single value serves all channels.</param>
+public sealed record Preprocessing(string Name, double Scale, IReadOnlyList<double> Mean, IReadOnlyList<double> Std)
+{
+    /// <summary>ImageNet statistics on 0..1 values.</summary>
+    public static Preprocessing ImageNet { get; } = new("imagenet", 1.0 / 255, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]);
+
+    /// <summary>CIFAR-10 statistics on 0..1 values.</summary>
+    public static Preprocessing Cifar10 { get; } = new("cifar10", 1.0 / 255, [0.4914, 0.4822, 0.4465], [0.2471, 0.2435, 0.2616]);
+
+    /// <summary>0..1 values.</summary>
+    public static Preprocessing Unit { get; } = new("unit", 1.0 / 255, [0], [1]);
+
+    /// <summary>-1..1 values.</summary>
+    public static Preprocessing Symmetric { get; } = new("symmetric", 1.0 / 127.5, [1], [1]);
+
+    /// <summary>The bytes themselves, 0..255.</summary>
+    public static Preprocessing Raw { get; } = new("raw", 1, [0], [1]);
+
+    /// <summary>The presets, by name on the command line.</summary>
+    public static IReadOnlyList<Preprocessing> Presets { get; } = [ImageNet, Cifar10, Unit, Symmetric, Raw];
+
+    /// <summary>Converts one image. The arithmetic is done in double and rounded once.</summary>
+    /// <param name="image">Bytes in CHW order.</param>
+    /// <param name="channels">Channels of the image.</param>
+    /// <param name="destination">As many floats as the image has bytes.</param>
+    public void Apply(ReadOnlySpan<byte> image, int channels, Span<float> destination)
+    {
+        int plane = image.Length / channels;
+        Span<float> table = stackalloc float[256];
+        for (int c = 0; c < channels; c++)
+        {
+            double mean = Mean[Mean.Count == 1 ? 0 : c], std = Std[Std.Count == 1 ? 0 : c];
+            for (int v = 0; v < table.Length; v++) table[v] = (float)(((v * Scale) - mean) / std);
+            ReadOnlySpan<byte> source = image.Slice(c * plane, plane);
+            Span<float> target = destination.Slice(c * plane, plane);
+            for (int i = 0; i < source.Length; i++) target[i] = table[source[i]];
+        }
+    }
+}
