@@ -2,7 +2,7 @@ namespace CoInference.Kernels.Registry;
 
 /// <summary>Shape of a 2D convolution, in pixels and channels; a 1D convolution has height 1.</summary>
 /// <remarks>Weights are [OutChannels, InChannels / Groups, KernelHeight, KernelWidth], as in ONNX.</remarks>
-public sealed record ConvShape
+public sealed partial record ConvShape
 {
     /// <summary>Images per run.</summary>
     public int Batch { get; init; } = 1;

@@ -1,0 +1,31 @@
+using Spectre.Console;
+
+namespace CoInference.Cli.Rendering;
+
+/// <summary>A plain table on stdout: numbers right-aligned, the text as given.</summary>
+internal sealed class ResultTable
+{
+    private readonly Table _table = new Table().Border(TableBorder.Simple);
+
+    /// <summary>Creates a table.</summary>
+    /// <param name="columns">Headers; one that starts with <c>&gt;</c> heads a right-aligned column.</param>
+    public ResultTable(params string[] columns)
+    {
+        foreach (string column in columns)
+        {
+            bool right = column.StartsWith('>');
+            var header = new TableColumn(Markup.Escape(right ? column[1..] : column)) { NoWrap = true };
+            _table.AddColumn(right ? header.RightAligned() : header);
+        }
+    }
+
+    /// <summary>Adds a row.</summary>
+    public void Add(params string[] cells) => _table.AddRow([.. cells.Select(Markup.Escape)]);
+
+    /// <summary>Writes the table with a title line above it.</summary>
+    public void Write(IAnsiConsole console, string? title = null)
+    {
+        if (title is not null) console.WriteLine(title);
+        console.Write(_table);
+    }
+}
