@@ -1,11 +1,13 @@
 using System.Globalization;
+using System.Text.Json.Serialization;
 
 namespace CoInference.Runtime.Plans;
 
 /// <summary>A constant link between device and edge.</summary>
 /// <param name="MegabitsPerSecond">Rate in 10^6 bits per second; infinity when unlimited.</param>
 /// <param name="RoundTripMs">Round-trip time in milliseconds.</param>
-public sealed record LinkSpec(double MegabitsPerSecond, double RoundTripMs)
+public sealed record LinkSpec(
+    [property: JsonConverter(typeof(LinkRateConverter))] double MegabitsPerSecond, double RoundTripMs)
 {
     /// <summary>Time on the wire for one request and its reply: serialisation of both plus one round trip, in milliseconds.</summary>
     /// <param name="requestBytes">Bytes from device to edge, headers included.</param>

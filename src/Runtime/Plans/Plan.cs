@@ -1,4 +1,6 @@
+using System.Text.Json.Serialization;
 using CoInference.Kernels.Registry;
+using CoInference.Runtime.Data;
 
 namespace CoInference.Runtime.Plans;
 
@@ -20,7 +22,10 @@ public sealed record Plan
     /// <summary>One entry per prunable group of the device half, in graph order.</summary>
     public required IReadOnlyList<GroupDecision> Groups { get; init; }
 
-    /// <summary>Feature compression; null when nothing crosses (device-only).</summary>
+    /// <summary>
+    /// Feature compression; null when nothing crosses (device-only), when an image crosses as
+    /// <see cref="InputCoding"/> says (edge-only), or when the feature crosses as plain 32-bit floats.
+    /// </summary>
     public required CodecDecision? Codec { get; init; }
 
     /// <summary>Predicted time by part.</summary>
@@ -49,6 +54,15 @@ public sealed record Plan
 
     /// <summary>Decider that found the plan, e.g. <c>ddpg</c>.</summary>
     public string Decider { get; init; } = "";
+
+    /// <summary>How an image crosses when the cut is the network's input and <see cref="Codec"/> is null.</summary>
+    public InputCoding InputCoding { get; init; }
+
+    /// <summary>How pixels become network input; null when the plan leaves it to whoever compiles it.</summary>
+    public Preprocessing? Preprocessing { get; init; }
+
+    /// <summary>What the compiled bundle holds; null in a plan that was not compiled yet.</summary>
+    public BundleManifest? Bundle { get; init; }
 }
 
 /// <summary>Sparsity of one group of tied layers.</summary>
@@ -57,7 +71,8 @@ public sealed record Plan
 /// <param name="Sparsity">Realised share of removed channels, blocks or weights, 0 to 1.</param>
 /// <param name="KeptChannels">Output channels left.</param>
 /// <param name="Channels">Output channels of the original layer.</param>
-public sealed record GroupDecision(string Group, WeightForm Form, double Sparsity, int KeptChannels, int Channels);
+public sealed record GroupDecision(
+    string Group, [property: JsonConverter(typeof(WeightFormConverter))] WeightForm Form, double Sparsity, int KeptChannels, int Channels);
 
 /// <summary>Compression of the feature.</summary>
 /// <param name="Channels">Channels that are sent.</param>
