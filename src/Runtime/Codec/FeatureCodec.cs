@@ -1,0 +1,211 @@
+using System.Buffers.Binary;
+using System.Runtime.InteropServices;
+using CoInference.Kernels.Simd.Codec;
+using CoInference.Kernels.Tensors;
+using CoInference.Runtime.Plans;
+
+namespace CoInference.Runtime.Codec;
+
+/// <summary>
+/// Compresses a feature for the wire and restores it: channel selection, affine quantization to 1 to 8 bits, bit packing or
+/// static entropy coding, and a calibrated affine map that rebuilds the channels that were not sent.
+/// </summary>
+/// <remarks>
+/// The payload is integer-exact: the same feature gives the same bytes on every instruction set. A codec is immutable and may
+/// be used by several threads at once; once each of them has run, encoding and decoding allocate nothing.
+/// </remarks>
+public sealed unsafe class FeatureCodec
+{
+    private readonly CodecParameters _parameters;
+    private readonly int[] _dropped;
+    private readonly int _pixels;
+    private readonly Scratch?[] _idle = new Scratch?[Environment.ProcessorCount];
+
+    internal FeatureCodec(CodecParameters parameters)
+    {
+        _parameters = parameters;
+        _dropped = CodecParameters.Dropped(parameters.Decision.TotalChannels, parameters.Kept);
+        _pixels = FeatureShape.Count / parameters.Decision.TotalChannels;
+        SymbolCount = parameters.Kept.Length * _pixels;
+        MaxPayloadBytes = parameters.IsRaw ? checked(SymbolCount * sizeof(float)) : BitPacking.PackedBytes(SymbolCount, Decision.Bits);
+    }
+
+    /// <summary>Shape of the feature, with a batch of 1.</summary>
+    public TensorShape FeatureShape => _parameters.FeatureShape;
+
+    /// <summary>Channels, bits and whether symbols may be entropy coded.</summary>
+    public CodecDecision Decision => _parameters.Decision;
+
+    /// <summary>Channels that are sent, ascending.</summary>
+    public IReadOnlyList<int> KeptChannels => _parameters.Kept;
+
+    /// <summary>Most bytes <see cref="Encode"/> writes: those of plain packing.</summary>
+    public int MaxPayloadBytes { get; }
+
+    /// <summary>Symbols of one payload: kept channels times pixels.</summary>
+    public int SymbolCount { get; }
+
+    /// <summary>Makes a codec for a decision from calibration features.</summary>
+    /// <param name="features">Calibration features, N x C x H x W or N x C, row-major.</param>
+    /// <param name="featureShape">Shape of one feature with a batch of 1: [1, C], [1, C, W] or [1, C, H, W].</param>
+    /// <param name="decision">Channels, bits (1 to 8, or 32 for unquantized values) and entropy coding.</param>
+    /// <param name="options">How ranges are found.</param>
+    /// <exception cref="ArgumentException">The features, their shape and the decision do not fit together, or a value is not finite.</exception>
+    public static FeatureCodec Calibrate(ReadOnlySpan<float> features, TensorShape featureShape, CodecDecision decision, CodecOptions? options = null) =>
+        Calibrate(new FeatureSamples(features, featureShape), decision, options);
+
+    /// <summary>Makes a codec for a decision from a sampled feature; cheaper when several decisions are tried for one feature.</summary>
+    /// <exception cref="ArgumentException">The decision does not fit the feature.</exception>
+    public static FeatureCodec Calibrate(FeatureSamples samples, CodecDecision decision, CodecOptions? options = null) =>
+        new(CodecParameters.Calibrate(samples, decision, options ?? new CodecOptions()));
+
+    /// <summary>Reads a codec file.</summary>
+    /// <exception cref="InvalidDataException">The file is no codec file or a field is out of range; the message names it.</exception>
+    /// <exception cref="IOException">The file cannot be read.</exception>
+    public static FeatureCodec Load(string path) => new(CodecFile.Load(path));
+
+    /// <summary>Writes the codec file, schema <c>coinference.codec/1</c>; all numbers are read back exactly.</summary>
+    /// <exception cref="IOException">The file cannot be written.</exception>
+    public void Save(string codecJsonPath) => CodecFile.Save(_parameters, codecJsonPath);
+
+    /// <summary>Encodes one feature.</summary>
+    /// <param name="feature">Values of <see cref="FeatureShape"/>, row-major.</param>
+    /// <param name="payload">Receives the payload; at least <see cref="MaxPayloadBytes"/> long.</param>
+    /// <param name="coder">How the symbols were written; travels beside the payload.</param>
+    /// <returns>Length of the payload.</returns>
+    /// <exception cref="ArgumentException">A length does not fit.</exception>
+    public int Encode(ReadOnlySpan<float> feature, Span<byte> payload, out EntropyMode coder)
+    {
+        if (feature.Length != FeatureShape.Count) throw new ArgumentException($"Feature of {feature.Length} values, expected {FeatureShape}.", nameof(feature));
+        if (payload.Length < MaxPayloadBytes) throw new ArgumentException($"Payload buffer of {payload.Length} bytes, expected at least {MaxPayloadBytes}.", nameof(payload));
+        fixed (float* source = feature)
+        fixed (byte* target = payload)
+        {
+            if (_parameters.IsRaw)
+            {
+                WriteRaw(feature, payload);
+                coder = EntropyMode.Raw;
+                return MaxPayloadBytes;
+            }
+
+            Scratch scratch = Rent();
+            Quantize(source, scratch.Symbols);
+            BitPacking.Pack(scratch.Symbols, target, SymbolCount, Decision.Bits);
+            Return(scratch);
+            coder = EntropyMode.Packed;
+            return MaxPayloadBytes;
+        }
+    }
+
+    /// <summary>Restores a feature.</summary>
+    /// <param name="payload">Exactly the bytes that <see cref="Encode"/> wrote.</param>
+    /// <param name="coder">How they were written.</param>
+    /// <param name="feature">Receives the values of <see cref="FeatureShape"/>, row-major.</param>
+    /// <exception cref="InvalidDataException">The payload is not one that this codec writes.</exception>
+    /// <exception cref="ArgumentException"><paramref name="feature"/> has the wrong length.</exception>
+    public void Decode(ReadOnlySpan<byte> payload, EntropyMode coder, Span<float> feature)
+    {
+        if (feature.Length != FeatureShape.Count) throw new ArgumentException($"Feature of {feature.Length} values, expected {FeatureShape}.", nameof(feature));
+        CheckPayload(payload, coder);
+        fixed (byte* source = payload)
+        fixed (float* target = feature)
+        {
+            if (coder == EntropyMode.Raw)
+            {
+                ReadRaw(payload, feature);
+            }
+            else
+            {
+                Scratch scratch = Rent();
+                BitPacking.Unpack(source, scratch.Symbols, SymbolCount, Decision.Bits);
+                Dequantize(scratch.Symbols, target);
+                Return(scratch);
+            }
+
+            if (_parameters.Reconstruction is not { } map) return;
+            fixed (float* weights = map.Weights, bias = map.Bias, minimum = map.Minimum)
+            {
+                ChannelMap.Apply(target, _pixels, _parameters.Kept, _dropped, weights, bias, minimum);
+            }
+        }
+    }
+
+    private void CheckPayload(ReadOnlySpan<byte> payload, EntropyMode coder)
+    {
+        bool fits = coder switch
+        {
+            EntropyMode.Raw => _parameters.IsRaw,
+            EntropyMode.Packed => !_parameters.IsRaw,
+            _ => false,
+        };
+        if (!fits) throw new InvalidDataException($"Payload: coder {coder} does not go with a codec of {Decision.Bits} bits.");
+        if (payload.Length != MaxPayloadBytes) throw new InvalidDataException($"Payload: {payload.Length} bytes, expected {MaxPayloadBytes}.");
+    }
+
+    private void Quantize(float* feature, byte* symbols)
+    {
+        for (int k = 0; k < _parameters.Kept.Length; k++)
+        {
+            int r = _parameters.Minimum.Length == 1 ? 0 : k;
+            float inverse = CodecParameters.Inverse(_parameters.Step[r]);
+            float offset = CodecParameters.Offset(_parameters.Minimum[r], _parameters.Step[r]);
+            AffineQuantizer.Quantize(feature + ((nint)_parameters.Kept[k] * _pixels), symbols + ((nint)k * _pixels), _pixels, inverse, offset, 1 << Decision.Bits);
+        }
+    }
+
+    private void Dequantize(byte* symbols, float* feature)
+    {
+        for (int k = 0; k < _parameters.Kept.Length; k++)
+        {
+            int r = _parameters.Minimum.Length == 1 ? 0 : k;
+            AffineQuantizer.Dequantize(symbols + ((nint)k * _pixels), feature + ((nint)_parameters.Kept[k] * _pixels), _pixels, _parameters.Step[r], _parameters.Minimum[r]);
+        }
+    }
+
+    private void WriteRaw(ReadOnlySpan<float> feature, Span<byte> payload)
+    {
+        foreach (int channel in _parameters.Kept)
+        {
+            ReadOnlySpan<float> plane = feature.Slice(channel * _pixels, _pixels);
+            if (BitConverter.IsLittleEndian) MemoryMarshal.AsBytes(plane).CopyTo(payload);
+            else for (int p = 0; p < _pixels; p++) BinaryPrimitives.WriteSingleLittleEndian(payload[(p * sizeof(float))..], plane[p]);
+            payload = payload[(_pixels * sizeof(float))..];
+        }
+    }
+
+    private void ReadRaw(ReadOnlySpan<byte> payload, Span<float> feature)
+    {
+        foreach (int channel in _parameters.Kept)
+        {
+            Span<float> plane = feature.Slice(channel * _pixels, _pixels);
+            if (BitConverter.IsLittleEndian) payload[..(_pixels * sizeof(float))].CopyTo(MemoryMarshal.AsBytes(plane));
+            else for (int p = 0; p < _pixels; p++) plane[p] = BinaryPrimitives.ReadSingleLittleEndian(payload[(p * sizeof(float))..]);
+            payload = payload[(_pixels * sizeof(float))..];
+        }
+    }
+
+    private Scratch Rent()
+    {
+        for (int i = 0; i < _idle.Length; i++)
+        {
+            if (Interlocked.Exchange(ref _idle[i], null) is { } scratch) return scratch;
+        }
+
+        return new Scratch(SymbolCount);
+    }
+
+    private void Return(Scratch scratch)
+    {
+        for (int i = 0; i < _idle.Length; i++)
+        {
+            if (Interlocked.CompareExchange(ref _idle[i], scratch, null) is null) return;
+        }
+    }
+
+    private sealed class Scratch(int symbols)
+    {
+        private readonly AlignedBuffer _symbols = new(symbols);
+
+        public byte* Symbols => _symbols.Pointer;
+    }
+}

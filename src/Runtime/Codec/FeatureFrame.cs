@@ -1,0 +1,262 @@
+using System.Buffers.Binary;
+using System.Text;
+using CoInference.Kernels.Simd.Codec;
+using CoInference.Kernels.Tensors;
+
+namespace CoInference.Runtime.Codec;
+
+/// <summary>
+/// The frames on the wire between device and edge. Every frame is a header of <see cref="HeaderBytes"/> bytes and a body;
+/// all numbers are little-endian. Both parts carry a CRC-32C of their own, so that a damaged length is found before it is used.
+/// </summary>
+/// <remarks>
+/// Request header: magic u32, version u8, kind u8, bits u8, coder u8, plan id u64, request id u64, rank u8, 3 zero bytes,
+/// 4 dimensions u32 (unused ones 0), payload length u32, payload CRC u32, header CRC u32.
+/// Reply header: magic u32, version u8, kind u8, status u8, zero u8, plan id u64, request id u64, queue, decode and compute
+/// time in microseconds u32 each, output count u32, message length u32, zero u32, body CRC u32, header CRC u32.
+/// </remarks>
+public static class FeatureFrame
+{
+    /// <summary>Length of the header of either kind.</summary>
+    public const int HeaderBytes = 56;
+
+    /// <summary>Most dimensions a feature may have.</summary>
+    public const int MaxRank = 4;
+
+    /// <summary>Longest message of a reply in bytes; longer ones are cut.</summary>
+    public const int MaxMessageBytes = 1024;
+
+    private const uint Magic = 0x31464943; // "CIF1"
+    private const byte Version = 1;
+    private const byte RequestKind = 1;
+    private const byte ReplyKind = 2;
+    private const int BodyChecksumOffset = HeaderBytes - 8;
+    private const int HeaderChecksumOffset = HeaderBytes - 4;
+
+    /// <summary>Writes the header of a request whose payload already lies at <c>frame[HeaderBytes..]</c>.</summary>
+    /// <param name="frame">Receives the header; holds the payload behind it.</param>
+    /// <param name="planId">Identifies the plan.</param>
+    /// <param name="requestId">Echoed in the reply.</param>
+    /// <param name="shape">Shape of the feature, rank 1 to <see cref="MaxRank"/>.</param>
+    /// <param name="bits">Quantizer width, 1 to 8, or 32 for <see cref="EntropyMode.Raw"/>.</param>
+    /// <param name="coder">How the symbols are written.</param>
+    /// <param name="payloadBytes">Length of the payload.</param>
+    /// <returns>Length of the whole frame.</returns>
+    /// <exception cref="ArgumentException">The frame is too short, or a field is out of its range.</exception>
+    public static int WriteRequest(Span<byte> frame, ulong planId, ulong requestId, TensorShape shape, int bits, EntropyMode coder, int payloadBytes)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(payloadBytes);
+        if (frame.Length - HeaderBytes < payloadBytes)
+            throw new ArgumentException($"A frame of {frame.Length} bytes cannot hold a header and {payloadBytes} bytes of payload.", nameof(frame));
+        if (shape.Rank is < 1 or > MaxRank) throw new ArgumentException($"A frame carries features of rank 1 to {MaxRank}, not {shape}.", nameof(shape));
+        if (!BitsFit(bits, coder)) throw new ArgumentException($"{bits} bits do not go with {coder} symbols.", nameof(bits));
+
+        Span<byte> header = frame[..HeaderBytes];
+        header.Clear();
+        WriteStart(header, RequestKind, (byte)bits, (byte)coder, planId, requestId);
+        header[24] = (byte)shape.Rank;
+        for (int axis = 0; axis < shape.Rank; axis++) BinaryPrimitives.WriteInt32LittleEndian(header[(28 + (4 * axis))..], shape[axis]);
+        BinaryPrimitives.WriteInt32LittleEndian(header[44..], payloadBytes);
+        WriteChecksums(header, frame.Slice(HeaderBytes, payloadBytes));
+        return HeaderBytes + payloadBytes;
+    }
+
+    /// <summary>Reads and checks the header of a request.</summary>
+    /// <param name="header">Exactly <see cref="HeaderBytes"/> bytes.</param>
+    /// <param name="maxFrameBytes">Longest frame the reader is willing to take, header included.</param>
+    /// <exception cref="InvalidDataException">The header is damaged, is no request, or announces a longer frame.</exception>
+    public static RequestHeader ReadRequestHeader(ReadOnlySpan<byte> header, int maxFrameBytes)
+    {
+        (byte bits, byte coder) = ReadStart(header, RequestKind);
+        if (!BitsFit(bits, (EntropyMode)coder)) throw new InvalidDataException($"Request frame: {bits} bits with coder {coder} is not a known combination.");
+        int rank = header[24];
+        if (rank is < 1 or > MaxRank) throw new InvalidDataException($"Request frame: the feature has rank {rank}, expected 1 to {MaxRank}.");
+        Span<int> dimensions = stackalloc int[MaxRank];
+        long count = 1;
+        for (int axis = 0; axis < MaxRank; axis++)
+        {
+            int dimension = BinaryPrimitives.ReadInt32LittleEndian(header[(28 + (4 * axis))..]);
+            if (axis < rank ? dimension < 1 : dimension != 0) throw new InvalidDataException($"Request frame: dimension {axis} of the feature is {dimension}.");
+            dimensions[axis] = dimension;
+            if (axis < rank) count *= dimension;
+            if (count > int.MaxValue) throw new InvalidDataException("Request frame: the feature has more than 2^31 - 1 elements.");
+        }
+
+        int payloadBytes = ReadLength(header[44..], maxFrameBytes, "Request");
+        return new RequestHeader(
+            BinaryPrimitives.ReadUInt64LittleEndian(header[8..]),
+            BinaryPrimitives.ReadUInt64LittleEndian(header[16..]),
+            new TensorShape(dimensions[..rank]),
+            bits,
+            (EntropyMode)coder,
+            payloadBytes,
+            BinaryPrimitives.ReadUInt32LittleEndian(header[BodyChecksumOffset..]));
+    }
+
+    /// <summary>Checks a received payload against its header.</summary>
+    /// <exception cref="InvalidDataException">The length or the checksum differs.</exception>
+    public static void CheckPayload(in RequestHeader header, ReadOnlySpan<byte> payload) =>
+        CheckBody("Request", header.PayloadBytes, header.PayloadChecksum, payload);
+
+    /// <summary>Reads a whole request frame.</summary>
+    /// <param name="frame">Exactly one frame.</param>
+    /// <param name="maxFrameBytes">Longest frame the reader is willing to take, header included.</param>
+    /// <param name="payload">The payload, a slice of <paramref name="frame"/>.</param>
+    /// <exception cref="InvalidDataException">The frame is damaged, cut short, or followed by other bytes.</exception>
+    public static RequestHeader ReadRequest(ReadOnlySpan<byte> frame, int maxFrameBytes, out ReadOnlySpan<byte> payload)
+    {
+        RequestHeader header = ReadRequestHeader(HeaderOf(frame), maxFrameBytes);
+        payload = frame[HeaderBytes..];
+        CheckPayload(header, payload);
+        return header;
+    }
+
+    /// <summary>Length of a reply frame.</summary>
+    /// <param name="outputCount">Output values.</param>
+    /// <param name="message">The message; empty for none.</param>
+    public static int ReplyBytes(int outputCount, ReadOnlySpan<char> message) =>
+        checked(HeaderBytes + (outputCount * sizeof(float)) + Math.Min(MaxMessageBytes, Encoding.UTF8.GetByteCount(message)));
+
+    /// <summary>Writes a whole reply.</summary>
+    /// <param name="frame">At least <see cref="ReplyBytes"/> bytes.</param>
+    /// <param name="planId">The plan the edge serves.</param>
+    /// <param name="requestId">The request this answers.</param>
+    /// <param name="status">The outcome.</param>
+    /// <param name="queue">Time from the last byte of the request to the start of decoding.</param>
+    /// <param name="decode">Time in the feature decoder.</param>
+    /// <param name="compute">Time in the edge half.</param>
+    /// <param name="outputs">The network's outputs; empty unless the status is <see cref="ReplyStatus.Ok"/>.</param>
+    /// <param name="message">What went wrong; empty when nothing did.</param>
+    /// <returns>Length of the frame.</returns>
+    /// <exception cref="ArgumentException">The frame is too short.</exception>
+    public static int WriteReply(
+        Span<byte> frame,
+        ulong planId,
+        ulong requestId,
+        ReplyStatus status,
+        TimeSpan queue,
+        TimeSpan decode,
+        TimeSpan compute,
+        ReadOnlySpan<float> outputs,
+        ReadOnlySpan<char> message = default)
+    {
+        int length = ReplyBytes(outputs.Length, message);
+        if (frame.Length < length) throw new ArgumentException($"A reply of {length} bytes does not fit a frame of {frame.Length}.", nameof(frame));
+
+        Span<byte> body = frame[HeaderBytes..length];
+        Span<byte> text = body[(outputs.Length * sizeof(float))..];
+        for (int i = 0; i < outputs.Length; i++) BinaryPrimitives.WriteSingleLittleEndian(body[(i * sizeof(float))..], outputs[i]);
+        // A cut message may end inside a character; the reader replaces the broken one.
+        if (Encoding.UTF8.GetByteCount(message) <= text.Length) Encoding.UTF8.GetBytes(message, text);
+        else Encoding.UTF8.GetBytes(message.ToString()).AsSpan(0, text.Length).CopyTo(text);
+
+        Span<byte> header = frame[..HeaderBytes];
+        header.Clear();
+        WriteStart(header, ReplyKind, (byte)status, 0, planId, requestId);
+        BinaryPrimitives.WriteUInt32LittleEndian(header[24..], Microseconds(queue));
+        BinaryPrimitives.WriteUInt32LittleEndian(header[28..], Microseconds(decode));
+        BinaryPrimitives.WriteUInt32LittleEndian(header[32..], Microseconds(compute));
+        BinaryPrimitives.WriteInt32LittleEndian(header[36..], outputs.Length);
+        BinaryPrimitives.WriteInt32LittleEndian(header[40..], text.Length);
+        WriteChecksums(header, body);
+        return length;
+    }
+
+    /// <summary>Reads and checks the header of a reply.</summary>
+    /// <param name="header">Exactly <see cref="HeaderBytes"/> bytes.</param>
+    /// <param name="maxFrameBytes">Longest frame the reader is willing to take, header included.</param>
+    /// <exception cref="InvalidDataException">The header is damaged, is no reply, or announces a longer frame.</exception>
+    public static ReplyHeader ReadReplyHeader(ReadOnlySpan<byte> header, int maxFrameBytes)
+    {
+        (byte status, byte reserved) = ReadStart(header, ReplyKind);
+        if (status > (byte)ReplyStatus.Failed) throw new InvalidDataException($"Reply frame: status {status} is not known.");
+        if (reserved != 0) throw new InvalidDataException("Reply frame: a reserved byte is not zero.");
+        uint outputCount = BinaryPrimitives.ReadUInt32LittleEndian(header[36..]);
+        uint messageBytes = BinaryPrimitives.ReadUInt32LittleEndian(header[40..]);
+        if (messageBytes > MaxMessageBytes) throw new InvalidDataException($"Reply frame: a message of {messageBytes} bytes exceeds {MaxMessageBytes}.");
+        long bodyBytes = (outputCount * (long)sizeof(float)) + messageBytes;
+        if (bodyBytes + HeaderBytes > maxFrameBytes) throw TooLong("Reply", bodyBytes, maxFrameBytes);
+        return new ReplyHeader(
+            BinaryPrimitives.ReadUInt64LittleEndian(header[8..]),
+            BinaryPrimitives.ReadUInt64LittleEndian(header[16..]),
+            (ReplyStatus)status,
+            BinaryPrimitives.ReadUInt32LittleEndian(header[24..]),
+            BinaryPrimitives.ReadUInt32LittleEndian(header[28..]),
+            BinaryPrimitives.ReadUInt32LittleEndian(header[32..]),
+            (int)outputCount,
+            (int)messageBytes,
+            BinaryPrimitives.ReadUInt32LittleEndian(header[BodyChecksumOffset..]));
+    }
+
+    /// <summary>Checks a received reply body and copies the outputs out of it.</summary>
+    /// <param name="header">The reply's header.</param>
+    /// <param name="body">The bytes behind the header.</param>
+    /// <param name="outputs">Receives <see cref="ReplyHeader.OutputCount"/> values.</param>
+    /// <returns>The message; empty when there is none.</returns>
+    /// <exception cref="InvalidDataException">The length or the checksum differs.</exception>
+    /// <exception cref="ArgumentException"><paramref name="outputs"/> is shorter than the outputs.</exception>
+    public static string ReadReplyBody(in ReplyHeader header, ReadOnlySpan<byte> body, Span<float> outputs)
+    {
+        CheckBody("Reply", header.BodyBytes, header.BodyChecksum, body);
+        if (outputs.Length < header.OutputCount)
+            throw new ArgumentException($"The reply has {header.OutputCount} outputs; there is room for {outputs.Length}.", nameof(outputs));
+        for (int i = 0; i < header.OutputCount; i++) outputs[i] = BinaryPrimitives.ReadSingleLittleEndian(body[(i * sizeof(float))..]);
+        return header.MessageBytes == 0 ? "" : Encoding.UTF8.GetString(body[^header.MessageBytes..]);
+    }
+
+    private static void WriteStart(Span<byte> header, byte kind, byte first, byte second, ulong planId, ulong requestId)
+    {
+        BinaryPrimitives.WriteUInt32LittleEndian(header, Magic);
+        header[4] = Version;
+        header[5] = kind;
+        header[6] = first;
+        header[7] = second;
+        BinaryPrimitives.WriteUInt64LittleEndian(header[8..], planId);
+        BinaryPrimitives.WriteUInt64LittleEndian(header[16..], requestId);
+    }
+
+    private static void WriteChecksums(Span<byte> header, ReadOnlySpan<byte> body)
+    {
+        BinaryPrimitives.WriteUInt32LittleEndian(header[BodyChecksumOffset..], Crc32C.Compute(body));
+        BinaryPrimitives.WriteUInt32LittleEndian(header[HeaderChecksumOffset..], Crc32C.Compute(header[..HeaderChecksumOffset]));
+    }
+
+    private static (byte First, byte Second) ReadStart(ReadOnlySpan<byte> header, byte kind)
+    {
+        string name = kind == RequestKind ? "Request" : "Reply";
+        if (header.Length != HeaderBytes) throw new InvalidDataException($"{name} frame: the header has {header.Length} bytes, expected {HeaderBytes}.");
+        if (BinaryPrimitives.ReadUInt32LittleEndian(header) != Magic) throw new InvalidDataException($"{name} frame: the bytes are not a CoInference frame.");
+        if (header[4] != Version) throw new InvalidDataException($"{name} frame: version {header[4]} is not supported, expected {Version}.");
+        if (BinaryPrimitives.ReadUInt32LittleEndian(header[HeaderChecksumOffset..]) != Crc32C.Compute(header[..HeaderChecksumOffset]))
+            throw new InvalidDataException($"{name} frame: the header's checksum does not match.");
+        if (header[5] != kind) throw new InvalidDataException($"{name} frame: the frame is of kind {header[5]}, expected {kind}.");
+        return (header[6], header[7]);
+    }
+
+    private static int ReadLength(ReadOnlySpan<byte> field, int maxFrameBytes, string name)
+    {
+        uint length = BinaryPrimitives.ReadUInt32LittleEndian(field);
+        return length + (long)HeaderBytes <= maxFrameBytes ? (int)length : throw TooLong(name, length, maxFrameBytes);
+    }
+
+    private static InvalidDataException TooLong(string name, long bodyBytes, int maxFrameBytes) =>
+        new($"{name} frame: {HeaderBytes + bodyBytes} bytes exceed the limit of {maxFrameBytes}.");
+
+    private static ReadOnlySpan<byte> HeaderOf(ReadOnlySpan<byte> frame) =>
+        frame.Length >= HeaderBytes ? frame[..HeaderBytes] : throw new InvalidDataException($"Request frame: {frame.Length} bytes are less than a header of {HeaderBytes}.");
+
+    private static void CheckBody(string name, int expectedBytes, uint checksum, ReadOnlySpan<byte> body)
+    {
+        if (body.Length != expectedBytes) throw new InvalidDataException($"{name} frame: the body has {body.Length} bytes, the header says {expectedBytes}.");
+        if (Crc32C.Compute(body) != checksum) throw new InvalidDataException($"{name} frame: the body's checksum does not match.");
+    }
+
+    private static bool BitsFit(int bits, EntropyMode coder) => coder switch
+    {
+        EntropyMode.Raw => bits == 32,
+        EntropyMode.Packed or EntropyMode.Coded => bits is >= 1 and <= 8,
+        _ => false,
+    };
+
+    private static uint Microseconds(TimeSpan time) => (uint)Math.Clamp(time.TotalMicroseconds, 0, uint.MaxValue);
+}
