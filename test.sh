@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# Builds everything and runs the tests: ./test.sh [all]
+#   (nothing)  the fast suite, under five minutes on two cores
+#   all        the slow tests too (10,000-mutation fuzzing, every golden row)
+# The last line is "N passed, N failed, N skipped".
+set -u
+cd "$(dirname "$0")"
+filter='Category!=Slow'
+[ "${1:-}" = all ] && filter=''
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+dotnet build -c Release -nologo -v q CoInference.sln || { echo "0 passed, 1 failed"; exit 1; }
+# One assembly at a time: timing-sensitive tests must not share the cores with another suite.
+dotnet test -c Release --no-build -nologo -m:1 ${filter:+--filter "$filter"} CoInference.sln 2>&1 | tee "$log"
+result=${PIPESTATUS[0]}
+awk '
+  /(Passed|Failed|Skipped)! +- Failed:/ {
+    for (i = 1; i <= NF; i++) {
+      if ($i == "Failed:") failed += $(i + 1)
+      if ($i == "Passed:") passed += $(i + 1)
+      if ($i == "Skipped:") skipped += $(i + 1)
+    }
+  }
+  END { printf "%d passed, %d failed, %d skipped\n", passed, failed, skipped; exit failed > 0 || passed == 0 }
+' "$log" || result=1
+exit "$result"
