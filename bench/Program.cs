@@ -1,0 +1,4 @@
+using BenchmarkDotNet.Running;
+using CoInference.Bench;
+
+BenchmarkSwitcher.FromAssembly(typeof(ConvBenchmarks).Assembly).Run(args);
