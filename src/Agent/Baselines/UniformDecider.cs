@@ -1,0 +1,47 @@
+using CoInference.Agent.Environments;
+
+namespace CoInference.Agent.Baselines;
+
+/// <summary>
+/// One sparsity for all groups: goes through the settings of bottleneck and bits, each with the least uniform sparsity
+/// that meets the budget, and is exhausted after the last.
+/// </summary>
+public sealed class UniformDecider : IDecider
+{
+    private readonly IDecisionProblem _problem;
+    private readonly IReadOnlyList<int[]> _grid;
+    private int _next;
+
+    /// <summary>Prices the grid.</summary>
+    /// <param name="problem">What is decided.</param>
+    /// <param name="budgetMs">Budget in milliseconds.</param>
+    public UniformDecider(IDecisionProblem problem, double budgetMs)
+    {
+        _problem = problem;
+        _grid = UniformPlans.Grid(problem, budgetMs);
+    }
+
+    /// <inheritdoc/>
+    public string Name => "uniform";
+
+    /// <inheritdoc/>
+    public bool Exhausted => _next >= _grid.Count;
+
+    /// <inheritdoc/>
+    public void BeginEpisode()
+    {
+        if (Exhausted) throw new InvalidOperationException($"All {_grid.Count} uniform settings have been tried.");
+    }
+
+    /// <inheritdoc/>
+    public double Propose(int index, ReadOnlySpan<float> state) => _problem.Steps[index].Levels[_grid[_next][index]];
+
+    /// <inheritdoc/>
+    public void EndEpisode(Episode episode) => _next++;
+
+    /// <inheritdoc/>
+    public void Save(BinaryWriter writer) => writer.Write(_next);
+
+    /// <inheritdoc/>
+    public void Restore(BinaryReader reader) => _next = reader.ReadInt32();
+}
