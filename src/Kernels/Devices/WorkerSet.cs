@@ -1,4 +1,5 @@
-using System.Runtime.CompilerServices;
+using System.Runtime.ExceptionServices;
+using System.Runtime.InteropServices;
 
 namespace CoInference.Kernels.Devices;
 
@@ -10,22 +11,31 @@ public interface IParallelWork
 }
 
 /// <summary>
-/// A fixed set of threads that share one piece of work at a time. A hand-off costs a few hundred nanoseconds while the
-/// threads are warm: idle workers spin briefly, then park, so that an idle set does not disturb others.
+/// A fixed set of threads that share one piece of work at a time. While the workers are warm a hand-off is one store
+/// that each of them polls; an idle worker polls for a short while, then parks until it is needed again, so that an idle
+/// set takes no processor time.
 /// </summary>
-/// <remarks>One caller at a time; the caller takes part in the work.</remarks>
+/// <remarks>
+/// <para>One caller at a time; the caller takes part in the work. A part must not call <see cref="Run"/> of the same set.</para>
+/// <para>
+/// Each worker has a mailbox of its own with a ticket and a semaphore. The caller posts a new ticket and then looks
+/// whether the worker has parked; a worker that gives up polling announces that it parks and then looks at the ticket
+/// once more. Both orders are full fences, so at least one of the two sees the other, and the exchange of the parked
+/// flag decides who of them ends the park: no wake-up is lost and none is left over.
+/// </para>
+/// </remarks>
 public sealed class WorkerSet : IDisposable
 {
-    private const int SpinsBeforeParking = 4000;
+    private const int PollsBeforeParking = 2000;
+    private const int PollsBeforeYielding = 2000;
+    private const int SpinsPerPoll = 4;
 
-    private readonly Thread[] _threads;
-    private readonly ManualResetEventSlim _wake = new(false, spinCount: 0);
+    private readonly Worker[] _workers;
     private IParallelWork? _work;
     private int _parts;
-    private int _nextPart;
-    private int _busy;
-    private int _generation;
-    private int _parked;
+    private PaddedCounter _nextPart;
+    private PaddedCounter _busy;
+    private int _ticket;
     private volatile bool _stopping;
     private Exception? _failure;
 
@@ -36,12 +46,9 @@ public sealed class WorkerSet : IDisposable
         ArgumentOutOfRangeException.ThrowIfLessThan(threads, 1);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(threads, 1024);
         Threads = threads;
-        _threads = new Thread[threads - 1];
-        for (int i = 0; i < _threads.Length; i++)
-        {
-            _threads[i] = new Thread(WorkerLoop) { IsBackground = true, Name = $"coinference-worker-{i + 1}" };
-            _threads[i].Start();
-        }
+        _workers = new Worker[threads - 1];
+        for (int i = 0; i < _workers.Length; i++) _workers[i] = new Worker(this, i + 1);
+        foreach (Worker worker in _workers) worker.Start();
     }
 
     /// <summary>A set of one: the calling thread.</summary>
@@ -50,7 +57,10 @@ public sealed class WorkerSet : IDisposable
     /// <summary>Threads that share the work, the caller included.</summary>
     public int Threads { get; }
 
-    /// <summary>Runs parts 0 to <paramref name="parts"/> - 1 and returns when all are done.</summary>
+    /// <summary>
+    /// Runs parts 0 to <paramref name="parts"/> - 1 and returns when all are done. Threads take the next part as they
+    /// become free. After a part has thrown, parts that were not begun are dropped.
+    /// </summary>
     /// <exception cref="Exception">Whatever a part threw first, after all workers came to rest.</exception>
     public void Run(IParallelWork work, int parts)
     {
@@ -60,79 +70,120 @@ public sealed class WorkerSet : IDisposable
             return;
         }
 
+        int helpers = Math.Min(_workers.Length, parts - 1);
         _work = work;
         _parts = parts;
         _failure = null;
-        Volatile.Write(ref _nextPart, 0);
-        Volatile.Write(ref _busy, _threads.Length);
-        Interlocked.Increment(ref _generation);
-        if (Volatile.Read(ref _parked) > 0) _wake.Set();
+        Volatile.Write(ref _nextPart.Value, 0);
+        Volatile.Write(ref _busy.Value, helpers);
+        int ticket = ++_ticket;
+        for (int i = 0; i < helpers; i++) _workers[i].Post(ticket);
 
         TakeParts(work, parts);
-
-        var spinner = default(SpinWait);
-        int spins = 0;
-        while (Volatile.Read(ref _busy) > 0)
-        {
-            if (spins++ < SpinsBeforeParking) Thread.SpinWait(8);
-            else spinner.SpinOnce();
-        }
+        WaitForWorkers();
 
         _work = null;
-        if (_failure is { } failure) System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(failure);
+        if (_failure is { } failure) ExceptionDispatchInfo.Throw(failure);
     }
 
     /// <summary>Stops the threads.</summary>
     public void Dispose()
     {
-        if (_stopping || _threads.Length == 0) return;
+        if (_stopping || _workers.Length == 0) return;
         _stopping = true;
-        Interlocked.Increment(ref _generation);
-        _wake.Set();
-        foreach (Thread thread in _threads) thread.Join();
-        _wake.Dispose();
+        int ticket = ++_ticket;
+        foreach (Worker worker in _workers) worker.Post(ticket);
+        foreach (Worker worker in _workers) worker.Dispose();
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private void WaitForWorkers()
+    {
+        int polls = 0;
+        while (Volatile.Read(ref _busy.Value) > 0)
+        {
+            // Polling without end would starve a worker that shares this processor.
+            if (polls++ < PollsBeforeYielding) Thread.SpinWait(SpinsPerPoll);
+            else Thread.Yield();
+        }
+    }
+
     private void TakeParts(IParallelWork work, int parts)
     {
         try
         {
             int part;
-            while ((part = Interlocked.Increment(ref _nextPart) - 1) < parts) work.Execute(part);
+            while ((part = Interlocked.Increment(ref _nextPart.Value) - 1) < parts) work.Execute(part);
         }
         catch (Exception failure)
         {
             Interlocked.CompareExchange(ref _failure, failure, null);
-            Volatile.Write(ref _nextPart, parts);
+            Volatile.Write(ref _nextPart.Value, parts);
         }
     }
 
-    private void WorkerLoop()
+    /// <summary>A counter on cache lines of its own: the threads that count must not slow those that poll.</summary>
+    [StructLayout(LayoutKind.Explicit, Size = 256)]
+    private struct PaddedCounter
     {
-        int seen = 0;
-        while (true)
-        {
-            int spins = 0;
-            while (Volatile.Read(ref _generation) == seen)
-            {
-                if (spins++ < SpinsBeforeParking)
-                {
-                    Thread.SpinWait(8);
-                    continue;
-                }
+        [FieldOffset(128)]
+        public int Value;
+    }
 
-                // Announce the park before the last look: Run reads _parked after it moved the generation.
-                Interlocked.Increment(ref _parked);
-                _wake.Reset();
-                if (Volatile.Read(ref _generation) == seen) _wake.Wait();
-                Interlocked.Decrement(ref _parked);
+    private sealed class Worker : IDisposable
+    {
+        private readonly WorkerSet _set;
+        private readonly Thread _thread;
+        private readonly SemaphoreSlim _wake = new(0, 1);
+        private PaddedCounter _posted;
+        private int _parked;
+
+        public Worker(WorkerSet set, int number)
+        {
+            _set = set;
+            _thread = new Thread(Loop) { IsBackground = true, Name = $"coinference-worker-{number}" };
+        }
+
+        public void Start() => _thread.Start();
+
+        public void Dispose()
+        {
+            _thread.Join();
+            _wake.Dispose();
+        }
+
+        public void Post(int ticket)
+        {
+            Interlocked.Exchange(ref _posted.Value, ticket);
+            if (Volatile.Read(ref _parked) == 1 && Interlocked.Exchange(ref _parked, 0) == 1) _wake.Release();
+        }
+
+        private void Loop()
+        {
+            int seen = 0;
+            while (true)
+            {
+                seen = WaitForTicket(seen);
+                if (_set._stopping) return;
+                _set.TakeParts(_set._work!, _set._parts);
+                Interlocked.Decrement(ref _set._busy.Value);
+            }
+        }
+
+        private int WaitForTicket(int seen)
+        {
+            for (int polls = 0; polls < PollsBeforeParking; polls++)
+            {
+                int posted = Volatile.Read(ref _posted.Value);
+                if (posted != seen) return posted;
+                Thread.SpinWait(SpinsPerPoll);
             }
 
-            seen = Volatile.Read(ref _generation);
-            if (_stopping) return;
-            TakeParts(_work!, _parts);
-            Interlocked.Decrement(ref _busy);
+            Interlocked.Exchange(ref _parked, 1);
+
+            // A ticket that came before the flag was up woke nobody. If the flag is already down again, its poster has
+            // released or is about to, and that release must be consumed.
+            if (Volatile.Read(ref _posted.Value) == seen || Interlocked.Exchange(ref _parked, 0) == 0) _wake.Wait();
+            return Volatile.Read(ref _posted.Value);
         }
     }
 }

@@ -1,3 +1,7 @@
+using System.Runtime.Intrinsics;
+using CoInference.Kernels.Simd.Conv;
+using CoInference.Kernels.Simd.Vectors;
+
 namespace CoInference.Kernels.Registry;
 
 /// <summary>Every convolution kernel of this build, one row each.</summary>
@@ -6,6 +10,13 @@ public static class ConvKernels
     /// <summary>The rows.</summary>
     public static IReadOnlyList<ConvKernel> All { get; } =
     [
+        new DirectConv<Simd512, Vector512<float>, N16, N16>(),
+        new DirectConv<Simd512, Vector512<float>, N16, N1>(),
+        new DirectConv<Simd256, Vector256<float>, N8, N8>(),
+        new DirectConv<Simd256, Vector256<float>, N8, N1>(),
+        new DirectConv<Simd128, Vector128<float>, N4, N4>(),
+        new DirectConv<Simd128, Vector128<float>, N4, N1>(),
+        new DirectConv<SimdScalar, float, N1, N1>(),
     ];
 
     /// <summary>Rows that support <paramref name="shape"/> and skip zeros of <paramref name="form"/>.</summary>

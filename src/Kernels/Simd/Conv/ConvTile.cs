@@ -1,0 +1,44 @@
+namespace CoInference.Kernels.Simd.Conv;
+
+/// <summary>Arguments of one call of a direct-convolution micro-kernel: consecutive register tiles of one output row.</summary>
+internal unsafe struct ConvTile
+{
+    /// <summary>Channel 0, first pixel of the first tile; taps are offsets from here.</summary>
+    public float* Input;
+
+    /// <summary>Floats between channel blocks of the input.</summary>
+    public nint InputBlockStride;
+
+    /// <summary>Offset of each kernel tap from <see cref="Input"/>, in floats.</summary>
+    public nint* TapOffsets;
+
+    /// <summary>Kernel taps.</summary>
+    public int Taps;
+
+    /// <summary>Input channels to sum over; only the last block may be partial.</summary>
+    public int Channels;
+
+    /// <summary>Packed weights: [input block][tap][channel of the block][output block][lane].</summary>
+    public float* Weights;
+
+    /// <summary>First value of every output channel of the tile: [output block][lane].</summary>
+    public float* Bias;
+
+    /// <summary>Lower bound of every output channel.</summary>
+    public float* Minimum;
+
+    /// <summary>Upper bound of every output channel.</summary>
+    public float* Maximum;
+
+    /// <summary>Added to the bias: a residual, or the sum over earlier input channels; null for nothing. Laid out like the output.</summary>
+    public float* Addend;
+
+    /// <summary>First pixel of the first tile in the first output block.</summary>
+    public float* Output;
+
+    /// <summary>Floats between channel blocks of the output.</summary>
+    public nint OutputBlockStride;
+
+    /// <summary>Tiles to do, side by side.</summary>
+    public int Tiles;
+}

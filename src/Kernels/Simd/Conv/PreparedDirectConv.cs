@@ -1,0 +1,298 @@
+using CoInference.Kernels.Devices;
+using CoInference.Kernels.Registry;
+using CoInference.Kernels.Simd.Vectors;
+using CoInference.Kernels.Tensors;
+
+namespace CoInference.Kernels.Simd.Conv;
+
+/// <summary>A direct convolution with packed weights; see <see cref="DirectConv{TSimd,TVector,TLanes,TChannels}"/>.</summary>
+/// <remarks>
+/// Loop order inside a part of the work: band of rows, group of output channel blocks, chunk of input blocks, row, tiles.
+/// A band's input stays in the second-level cache while all output channels are computed from it; a chunk's weights stay
+/// in the first levels while the rows of the band pass. Between chunks the sums rest in the output.
+/// </remarks>
+internal sealed unsafe class PreparedDirectConv<TSimd, TVector, TLanes, TChannels> : PreparedConv
+    where TSimd : ISimd<TVector>
+    where TVector : unmanaged
+    where TLanes : IConstant
+    where TChannels : IConstant
+{
+    private const long BandInputBytes = 192 * 1024;
+    private const long ChunkWeightBytes = 128 * 1024;
+    private const int FlatRowTiles = 8;
+
+    [ThreadStatic]
+    private static Job? _job;
+
+    private readonly ConvShape _shape;
+    private readonly InputWindow _window;
+    private readonly ChannelEpilogue _epilogue;
+    private readonly bool _hasResidual;
+    private readonly AlignedBuffer _weights;
+    private readonly AlignedBuffer _tapOffsets;
+    private readonly OutputGroup[] _groups;
+    private readonly RowTiles _fullRow;
+    private readonly RowTiles _lastRow;
+    private readonly int _rows;
+    private readonly int _rowPixels;
+    private readonly int _bandRows;
+    private readonly int _chunkBlocks;
+    private readonly int _groupInputs;
+    private readonly nint _inputImage;
+    private readonly nint _outputImage;
+    private readonly nint _outputPlane;
+    private readonly double _cycles;
+
+    public PreparedDirectConv(ConvShape shape, Epilogue epilogue, ReadOnlySpan<float> weights, ReadOnlySpan<float> bias)
+    {
+        _shape = shape;
+        _hasResidual = epilogue.HasResidual;
+        _epilogue = new ChannelEpilogue(epilogue, bias, shape.OutChannels, TLanes.Value, TilePlan.MaxBlocks * TLanes.Value);
+        _groupInputs = shape.InChannels / shape.Groups;
+        int inputBlocks = (shape.InChannels + TChannels.Value - 1) / TChannels.Value;
+        _window = new InputWindow(shape, TChannels.Value, inputBlocks);
+        _tapOffsets = new AlignedBuffer((long)_window.TapOffsets.Length * sizeof(nint));
+        _window.TapOffsets.CopyTo(new Span<nint>(_tapOffsets.Pointer, _window.TapOffsets.Length));
+
+        int pixels = shape.OutHeight * shape.OutWidth;
+        int groupOutputs = shape.OutChannels / shape.Groups;
+        int groupOutputBlocks = (groupOutputs + TLanes.Value - 1) / TLanes.Value;
+        int width = _window.Flattens ? pixels : shape.OutWidth;
+        int tileBlocks = TilePlan.ChooseBlocks(Lanes, width, groupOutputBlocks);
+        _rowPixels = _window.Flattens ? Math.Min(pixels, FlatRowTiles * TilePlan.MaxPixels(Lanes, tileBlocks)) : shape.OutWidth;
+        _rows = _window.Flattens ? (pixels + _rowPixels - 1) / _rowPixels : shape.OutHeight;
+        _fullRow = new RowTiles(_rowPixels, _window.Pitch);
+        _lastRow = _window.Flattens ? new RowTiles(pixels - ((_rows - 1) * _rowPixels), _window.Pitch) : _fullRow;
+
+        _inputImage = (nint)inputBlocks * TChannels.Value * shape.InHeight * shape.InWidth;
+        _outputPlane = (nint)pixels * TLanes.Value;
+        _outputImage = (shape.OutChannels + TLanes.Value - 1) / TLanes.Value * _outputPlane;
+
+        _groups = PlanGroups(groupOutputBlocks, tileBlocks);
+        _weights = PackWeights(weights, groupOutputs);
+        long blockWeights = (long)_window.TapOffsets.Length * TChannels.Value * tileBlocks * TLanes.Value * sizeof(float);
+        _chunkBlocks = (int)Math.Max(1, ChunkWeightBytes / blockWeights);
+        long rowInput = (long)inputBlocks * TChannels.Value * sizeof(float)
+            * (_window.Flattens ? _rowPixels : (long)shape.StrideY * shape.InWidth);
+        int bandRows = (int)Math.Clamp(BandInputBytes / rowInput, 1, _rows);
+        int bands = (_rows + bandRows - 1) / bandRows;
+        _bandRows = (_rows + bands - 1) / bands;
+        _cycles = DirectConvCost.Cycles(shape, Lanes, TChannels.Value);
+    }
+
+    /// <inheritdoc/>
+    public override long WeightBytes => _weights.Length;
+
+    /// <inheritdoc/>
+    public override long MultiplyAdds => _shape.MultiplyAdds;
+
+    private static VectorWidth Lanes => (VectorWidth)TLanes.Value;
+
+    /// <inheritdoc/>
+    public override long ScratchBytes(int threads) => Math.Max(1, threads) * _window.BandBytes(_bandRows);
+
+    /// <inheritdoc/>
+    public override void Run(float* input, float* residual, float* output, byte* scratch, WorkerSet workers)
+    {
+        if (!_hasResidual) residual = null;
+        int parts = _cycles < DirectConvCost.ParallelCycles ? 1 : workers.Threads;
+        if (parts == 1)
+        {
+            RunPart(new Operands(input, residual, output, scratch), 0, 1);
+        }
+        else
+        {
+            Job job = _job ??= new Job();
+            job.Set(this, new Operands(input, residual, output, scratch), parts);
+            workers.Run(job, parts);
+        }
+
+        // The micro-kernels hold bare pointers into the packed weights.
+        GC.KeepAlive(this);
+    }
+
+    private OutputGroup[] PlanGroups(int groupOutputBlocks, int tileBlocks)
+    {
+        TilePlan.Split split = TilePlan.Balance(groupOutputBlocks, tileBlocks);
+        var groups = new List<OutputGroup>();
+        nint offset = 0;
+        for (int group = 0; group < _shape.Groups; group++)
+        {
+            int block = group * groupOutputBlocks;
+            for (int i = 0; i < split.Big + split.Small; i++)
+            {
+                int blocks = i < split.Big ? split.Size : split.Size - 1;
+                groups.Add(new OutputGroup(block, blocks, group * (_groupInputs / TChannels.Value), offset));
+                block += blocks;
+                offset += (nint)blocks * TLanes.Value * _groupInputs * _window.TapOffsets.Length;
+            }
+        }
+
+        return [.. groups];
+    }
+
+    private AlignedBuffer PackWeights(ReadOnlySpan<float> weights, int groupOutputs)
+    {
+        OutputGroup last = _groups[^1];
+        int taps = _window.TapOffsets.Length;
+        var buffer = new AlignedBuffer((last.Weights + ((nint)last.Blocks * TLanes.Value * _groupInputs * taps)) * sizeof(float));
+        float* target = (float*)buffer.Pointer;
+        foreach (OutputGroup group in _groups)
+        {
+            int convGroup = group.FirstBlock * TLanes.Value / groupOutputs;
+            int endOutput = Math.Min(_shape.OutChannels, (convGroup + 1) * groupOutputs);
+            for (int firstInput = 0; firstInput < _groupInputs; firstInput += TChannels.Value)
+            {
+                int endInput = Math.Min(_groupInputs, firstInput + TChannels.Value);
+                for (int tap = 0; tap < taps; tap++)
+                {
+                    for (int channel = firstInput; channel < endInput; channel++)
+                    {
+                        for (int lane = 0; lane < group.Blocks * TLanes.Value; lane++)
+                        {
+                            int outChannel = (group.FirstBlock * TLanes.Value) + lane;
+                            *target++ = outChannel < endOutput ? weights[(((outChannel * _groupInputs) + channel) * taps) + tap] : 0f;
+                        }
+                    }
+                }
+            }
+        }
+
+        return buffer;
+    }
+
+    private void RunPart(Operands operands, int part, int parts)
+    {
+        // Rows are shared out first: each thread then reads its own input. Few rows or weights that outweigh the input
+        // are shared out by output channels instead.
+        int units = _shape.Batch * _rows;
+        bool byChannels = _groups.Length >= parts && (units < parts || _weights.Length > _inputImage * sizeof(float));
+        int firstUnit = byChannels ? 0 : (int)((long)units * part / parts);
+        int endUnit = byChannels ? units : (int)((long)units * (part + 1) / parts);
+        int firstGroup = byChannels ? _groups.Length * part / parts : 0;
+        int endGroup = byChannels ? _groups.Length * (part + 1) / parts : _groups.Length;
+        float* scratch = (float*)(operands.Scratch + (part * _window.BandBytes(_bandRows)));
+
+        for (int unit = firstUnit; unit < endUnit;)
+        {
+            int image = unit / _rows, row = unit % _rows;
+            int rows = Math.Min(Math.Min(_bandRows, _rows - row), endUnit - unit);
+            RunBand(operands, image, row, rows, firstGroup, endGroup, scratch);
+            unit += rows;
+        }
+    }
+
+    private void RunBand(Operands operands, int image, int firstRow, int rows, int firstGroup, int endGroup, float* scratch)
+    {
+        int blocks = (_groupInputs + TChannels.Value - 1) / TChannels.Value;
+        int firstInput = _groups[firstGroup].FirstInputBlock;
+        int inputBlocks = _groups[endGroup - 1].FirstInputBlock + blocks - firstInput;
+        nint rowStep = _window.Flattens ? (nint)_rowPixels * TChannels.Value : _window.RowStep;
+        float* inputImage = operands.Input + (image * _inputImage);
+        float* input = _window.Flattens ? inputImage + (firstRow * rowStep)
+            : _window.Open(inputImage, scratch, firstRow, rows, firstInput, inputBlocks);
+        nint outputStart = (image * _outputImage) + ((nint)firstRow * _rowPixels * TLanes.Value);
+
+        var tile = new ConvTile
+        {
+            InputBlockStride = _window.BlockFloats(rows),
+            TapOffsets = (nint*)_tapOffsets.Pointer,
+            Taps = _window.TapOffsets.Length,
+            OutputBlockStride = _outputPlane,
+        };
+
+        for (int index = firstGroup; index < endGroup; index++)
+        {
+            OutputGroup group = _groups[index];
+            int lanes = group.FirstBlock * TLanes.Value;
+            nint outputOffset = outputStart + (group.FirstBlock * _outputPlane);
+            tile.Weights = (float*)_weights.Pointer + group.Weights;
+            for (int block = 0; block < blocks; block += _chunkBlocks)
+            {
+                bool first = block == 0, last = block + _chunkBlocks >= blocks;
+                tile.Channels = Math.Min(_chunkBlocks * TChannels.Value, _groupInputs - (block * TChannels.Value));
+                tile.Bias = first ? _epilogue.Bias + lanes : _epilogue.Zero;
+                tile.Minimum = last ? _epilogue.Minimum + lanes : _epilogue.Lowest;
+                tile.Maximum = last ? _epilogue.Maximum + lanes : _epilogue.Highest;
+                float* addend = first ? operands.Residual : operands.Output;
+                float* chunkInput = input + ((group.FirstInputBlock + block) * tile.InputBlockStride);
+                for (int row = 0; row < rows; row++)
+                {
+                    nint at = outputOffset + ((nint)row * _rowPixels * TLanes.Value);
+                    tile.Input = chunkInput + (row * rowStep);
+                    tile.Output = operands.Output + at;
+                    tile.Addend = addend == null ? null : addend + at;
+                    (firstRow + row == _rows - 1 ? _lastRow : _fullRow).Run(&tile, group.Blocks);
+                }
+
+                tile.Weights += (nint)tile.Channels * tile.Taps * group.Blocks * TLanes.Value;
+            }
+        }
+    }
+
+    private readonly struct Operands(float* input, float* residual, float* output, byte* scratch)
+    {
+        public readonly float* Input = input;
+        public readonly float* Residual = residual;
+        public readonly float* Output = output;
+        public readonly byte* Scratch = scratch;
+    }
+
+    /// <summary>Output channel blocks that share a register tile.</summary>
+    private readonly record struct OutputGroup(int FirstBlock, int Blocks, int FirstInputBlock, nint Weights);
+
+    /// <summary>The micro-kernel calls that cover one row, for each number of channel blocks.</summary>
+    private sealed class RowTiles
+    {
+        private readonly TilePlan.Split[] _splits = new TilePlan.Split[TilePlan.MaxBlocks + 1];
+        private readonly nint[] _big = new nint[TilePlan.MaxBlocks + 1];
+        private readonly nint[] _small = new nint[TilePlan.MaxBlocks + 1];
+        private readonly int _pitch;
+
+        public RowTiles(int pixels, int pitch)
+        {
+            _pitch = pitch;
+            for (int blocks = 1; blocks <= TilePlan.MaxBlocks; blocks++)
+            {
+                TilePlan.Split split = TilePlan.Balance(pixels, TilePlan.MaxPixels(Lanes, blocks));
+                _splits[blocks] = split;
+                _big[blocks] = (nint)Tile(blocks, split.Size);
+                if (split.Small > 0) _small[blocks] = (nint)Tile(blocks, split.Size - 1);
+            }
+        }
+
+        public void Run(ConvTile* tile, int blocks)
+        {
+            TilePlan.Split split = _splits[blocks];
+            tile->Tiles = split.Big;
+            ((delegate*<ConvTile*, void>)_big[blocks])(tile);
+            if (split.Small == 0) return;
+            nint pixels = (nint)split.Big * split.Size;
+            tile->Input += pixels * _pitch;
+            tile->Output += pixels * TLanes.Value;
+            if (tile->Addend != null) tile->Addend += pixels * TLanes.Value;
+            tile->Tiles = split.Small;
+            ((delegate*<ConvTile*, void>)_small[blocks])(tile);
+        }
+
+        private delegate*<ConvTile*, void> Tile(int blocks, int pixels) => _pitch == TChannels.Value
+            ? DirectTiles<TSimd, TVector, TChannels, TChannels>.Get(blocks, pixels)
+            : DirectTiles<TSimd, TVector, TChannels, N2>.Get(blocks, pixels);
+    }
+
+    private sealed class Job : IParallelWork
+    {
+        private PreparedDirectConv<TSimd, TVector, TLanes, TChannels>? _owner;
+        private Operands _operands;
+        private int _parts;
+
+        public void Set(PreparedDirectConv<TSimd, TVector, TLanes, TChannels> owner, Operands operands, int parts)
+        {
+            _owner = owner;
+            _operands = operands;
+            _parts = parts;
+        }
+
+        public void Execute(int part) => _owner!.RunPart(_operands, part, _parts);
+    }
+}

@@ -1,0 +1,180 @@
+using CoInference.Kernels.Devices;
+using CoInference.Kernels.Reference;
+using CoInference.Kernels.Registry;
+using CoInference.Kernels.Tensors;
+
+namespace CoInference.Kernels.Tests.Conv;
+
+public class ConvKernelTests
+{
+    [Fact]
+    public void Every_row_has_a_name_of_its_own() =>
+        Assert.Equal(ConvKernels.All.Count, ConvKernels.All.Select(kernel => kernel.Name).Distinct().Count());
+
+    [Fact]
+    public void Every_shape_has_a_dense_row()
+    {
+        foreach (ConvShape shape in ConvShapeSets.Fixed.Concat(ConvShapeSets.Random(seed: 5, count: 200)))
+            Assert.True(ConvKernels.For(shape, WeightForm.Dense).Any(), $"no dense row supports {shape}");
+    }
+
+    [Theory]
+    [MemberData(nameof(InstructionSets.Settings), MemberType = typeof(InstructionSets))]
+    public void Every_row_agrees_with_the_reference(string setting) => InstructionSets.Run(ConvKernelChecks.AllRows, setting);
+
+    [Fact]
+    public void Wrong_lengths_are_refused_by_every_row()
+    {
+        ConvShape shape = ConvShapeSets.Fixed[2];
+        foreach (ConvKernel kernel in ConvKernels.All.Where(kernel => kernel.Supports(shape)))
+        {
+            Assert.Throws<ArgumentException>(() => kernel.Prepare(shape, default, new float[shape.WeightCount - 1], []));
+            Assert.Throws<ArgumentException>(() => kernel.Prepare(shape, default, new float[shape.WeightCount], new float[3]));
+        }
+    }
+}
+
+/// <summary>Checks that also run in child processes under narrower instruction sets.</summary>
+public static class ConvKernelChecks
+{
+    private static readonly Epilogue[] Epilogues =
+    [
+        default,
+        Epilogue.Relu,
+        new(FusedActivation.Clamp, 0.25f, 0.75f),
+        new(HasResidual: true),
+        new(FusedActivation.Clamp, 0f, 6f, HasResidual: true),
+    ];
+
+    /// <summary>Every row on every shape it supports, on one and two threads, against the scalar reference.</summary>
+    public static void AllRows()
+    {
+        using var pair = new WorkerSet(2);
+        int index = 0;
+        foreach (ConvShape shape in ConvShapeSets.Fixed.Concat(ConvShapeSets.Random(seed: 11, count: 60)))
+        {
+            foreach (WeightForm form in Enum.GetValues<WeightForm>())
+            {
+                // The epilogue is a matter of the store, not of the shape: each shape gets one of them without and one
+                // with a residual, in rotation, and the small shapes all.
+                bool all = shape.MultiplyAdds < 20_000;
+                for (int e = 0; e < Epilogues.Length; e++)
+                {
+                    if (!all && e != index % 3 && e != 3 + (index % 2)) continue;
+                    Check(shape, form, Epilogues[e], pair, seed: index);
+                }
+            }
+
+            index++;
+        }
+    }
+
+    private static void Check(ConvShape shape, WeightForm form, Epilogue epilogue, WorkerSet pair, int seed)
+    {
+        ConvKernel[] kernels = [.. ConvKernels.For(shape, form)];
+        if (kernels.Length == 0) return;
+        var random = new Random(seed);
+        int outputCount = shape.Batch * shape.OutChannels * shape.OutHeight * shape.OutWidth;
+        float[] input = Values(random, shape.Batch * shape.InChannels * shape.InHeight * shape.InWidth);
+        float[] weights = Weights(random, shape, form);
+        float[] bias = seed % 2 == 0 ? Values(random, shape.OutChannels) : [];
+        float[] residual = epilogue.HasResidual ? Values(random, outputCount) : [];
+        var expected = new float[outputCount];
+        ReferenceConv.Run(shape, epilogue, input, weights, bias, residual, expected);
+        foreach (ConvKernel kernel in kernels)
+        {
+            PreparedConv prepared = kernel.Prepare(shape, epilogue, weights, bias);
+            Compare(kernel, prepared, shape, epilogue, input, residual, expected, WorkerSet.Single, aliased: false);
+            Compare(kernel, prepared, shape, epilogue, input, residual, expected, pair, aliased: epilogue.HasResidual);
+        }
+    }
+
+    private static unsafe void Compare(
+        ConvKernel kernel, PreparedConv prepared, ConvShape shape, Epilogue epilogue, float[] input, float[] residual, float[] expected,
+        WorkerSet workers, bool aliased)
+    {
+        ActivationLayout from = kernel.InputLayout(shape), to = kernel.OutputLayout(shape);
+        int pixels = shape.OutHeight * shape.OutWidth;
+        var source = Reorder(input, shape.Batch, shape.InChannels, shape.InHeight * shape.InWidth, from);
+        var result = new AlignedBuffer((long)to.StorageCount(shape.Batch, shape.OutChannels, shape.OutHeight, shape.OutWidth) * sizeof(float));
+        AlignedBuffer? addend = epilogue.HasResidual ? Reorder(residual, shape.Batch, shape.OutChannels, pixels, to) : null;
+        var scratch = new AlignedBuffer(prepared.ScratchBytes(workers.Threads));
+        AlignedBuffer output = aliased ? addend! : result;
+        if (!aliased) output.Span.Fill(0xFF);
+        scratch.Span.Fill(0xFF);
+        prepared.Run(
+            (float*)source.Pointer, addend is null ? null : (float*)addend.Pointer, (float*)output.Pointer, scratch.Pointer, workers);
+        GC.KeepAlive(source);
+        GC.KeepAlive(addend);
+        GC.KeepAlive(scratch);
+
+        // Inputs and weights lie in [-1, 1]. Each of the K products and K sums in single precision rounds by at most
+        // 2^-24 of a running sum that random signs keep near sqrt(K); K bounds it with room for any order of summation.
+        int reduction = shape.InChannels / shape.Groups * shape.KernelHeight * shape.KernelWidth;
+        double tolerance = (reduction + 4) * Math.Pow(2, -24) * Tolerance(kernel);
+        int block = to.Block, blocks = to.PaddedChannels(shape.OutChannels) / block;
+        float* values = (float*)output.Pointer;
+        for (int i = 0; i < output.Length / sizeof(float); i++)
+        {
+            int image = i / (blocks * block * pixels), channel = (i / (pixels * block) % blocks * block) + (i % block), pixel = i / block % pixels;
+            double wanted = channel < shape.OutChannels ? expected[(((image * shape.OutChannels) + channel) * pixels) + pixel] : 0;
+            double error = Math.Abs(values[i] - wanted);
+            bool close = channel < shape.OutChannels ? error <= tolerance * Math.Max(1, Math.Abs(wanted)) : values[i] == 0;
+            if (!close)
+            {
+                Assert.Fail($"{kernel.Name} on {shape}, {epilogue}, {workers.Threads} threads{(aliased ? ", in place" : "")}: image {image}, channel {channel}, pixel {pixel} "
+                    + $"is {values[i]}, expected {wanted} within {tolerance:g3}");
+            }
+        }
+
+        GC.KeepAlive(output);
+    }
+
+    /// <summary>How far a kernel may exceed the rounding of plain summation.</summary>
+    private static double Tolerance(ConvKernel kernel) => 2;
+
+    private static float[] Values(Random random, int count)
+    {
+        var values = new float[count];
+        for (int i = 0; i < count; i++) values[i] = (random.NextSingle() * 2) - 1;
+        return values;
+    }
+
+    /// <summary>Weights with the zeros that <paramref name="form"/> exploits; one whole filter and one whole input are zero.</summary>
+    private static float[] Weights(Random random, ConvShape shape, WeightForm form)
+    {
+        float[] weights = Values(random, shape.WeightCount);
+        if (form == WeightForm.Dense) return weights;
+        int groupInputs = shape.InChannels / shape.Groups, taps = shape.KernelHeight * shape.KernelWidth;
+        int block = form == WeightForm.Block ? CpuFeatures.ChannelBlock : 1;
+        double density = random.NextDouble();
+        for (int first = 0; first < shape.OutChannels; first += block)
+        {
+            for (int column = 0; column < groupInputs * taps; column++)
+            {
+                bool keep = random.NextDouble() < density && first != block && column / taps != 1;
+                if (keep) continue;
+                for (int channel = first; channel < Math.Min(first + block, shape.OutChannels); channel++) weights[(channel * groupInputs * taps) + column] = 0;
+            }
+        }
+
+        return weights;
+    }
+
+    private static unsafe AlignedBuffer Reorder(float[] values, int batch, int channels, int pixels, ActivationLayout layout)
+    {
+        int padded = layout.PaddedChannels(channels), block = layout.Block;
+        var buffer = new AlignedBuffer((long)batch * padded * pixels * sizeof(float));
+        float* target = (float*)buffer.Pointer;
+        for (int image = 0; image < batch; image++)
+        {
+            for (int channel = 0; channel < channels; channel++)
+            {
+                for (int pixel = 0; pixel < pixels; pixel++)
+                    target[(image * padded * pixels) + (channel / block * block * pixels) + (pixel * block) + (channel % block)] = values[(((image * channels) + channel) * pixels) + pixel];
+            }
+        }
+
+        return buffer;
+    }
+}
