@@ -39,6 +39,9 @@ internal unsafe struct ConvTile
     /// <summary>Floats between channel blocks of the output.</summary>
     public nint OutputBlockStride;
 
+    /// <summary>Floats between neighbouring output pixels, for micro-kernels that do not know it as a constant.</summary>
+    public nint OutputPitch;
+
     /// <summary>Tiles to do, side by side.</summary>
     public int Tiles;
 }

@@ -18,13 +18,15 @@ namespace CoInference.Kernels.Simd.Conv;
 /// <typeparam name="TVector">Vector type; its lanes are the output channels of a block.</typeparam>
 /// <typeparam name="TChannels">Channels per input block; 1 reads planar NCHW.</typeparam>
 /// <typeparam name="TPitch">Floats between the input of neighbouring output pixels.</typeparam>
+/// <typeparam name="TOutPitch">Floats between neighbouring output pixels; 0 takes <see cref="ConvTile.OutputPitch"/>.</typeparam>
 /// <typeparam name="TBlocks">Output channel blocks, 1 to 4.</typeparam>
 /// <typeparam name="TPixels">Output pixels: at most 16, 14, 9 or 7 for 1, 2, 3 or 4 blocks.</typeparam>
-internal static unsafe class DirectTile<TSimd, TVector, TChannels, TPitch, TBlocks, TPixels>
+internal static unsafe class DirectTile<TSimd, TVector, TChannels, TPitch, TOutPitch, TBlocks, TPixels>
     where TSimd : ISimd<TVector>
     where TVector : unmanaged
     where TChannels : IConstant
     where TPitch : IConstant
+    where TOutPitch : IConstant
     where TBlocks : IConstant
     where TPixels : IConstant
 {
@@ -36,6 +38,7 @@ internal static unsafe class DirectTile<TSimd, TVector, TChannels, TPitch, TBloc
         float* output = tile->Output;
         float* addend = tile->Addend;
         nint blockStride = tile->OutputBlockStride;
+        nint pitch = TOutPitch.Value == 0 ? tile->OutputPitch : TOutPitch.Value;
 
         for (int tiles = tile->Tiles; tiles > 0; tiles--)
         {
@@ -55,62 +58,62 @@ internal static unsafe class DirectTile<TSimd, TVector, TChannels, TPitch, TBloc
             if (addend != null)
             {
                 a0 = TSimd.Add(a0, TSimd.Load(addend));
-                if (TPixels.Value > 1) a1 = TSimd.Add(a1, TSimd.Load(addend + TSimd.Lanes));
-                if (TPixels.Value > 2) a2 = TSimd.Add(a2, TSimd.Load(addend + (2 * TSimd.Lanes)));
-                if (TPixels.Value > 3) a3 = TSimd.Add(a3, TSimd.Load(addend + (3 * TSimd.Lanes)));
-                if (TPixels.Value > 4) a4 = TSimd.Add(a4, TSimd.Load(addend + (4 * TSimd.Lanes)));
-                if (TPixels.Value > 5) a5 = TSimd.Add(a5, TSimd.Load(addend + (5 * TSimd.Lanes)));
-                if (TPixels.Value > 6) a6 = TSimd.Add(a6, TSimd.Load(addend + (6 * TSimd.Lanes)));
-                if (TPixels.Value > 7) a7 = TSimd.Add(a7, TSimd.Load(addend + (7 * TSimd.Lanes)));
-                if (TPixels.Value > 8) a8 = TSimd.Add(a8, TSimd.Load(addend + (8 * TSimd.Lanes)));
-                if (TPixels.Value > 9) a9 = TSimd.Add(a9, TSimd.Load(addend + (9 * TSimd.Lanes)));
-                if (TPixels.Value > 10) a10 = TSimd.Add(a10, TSimd.Load(addend + (10 * TSimd.Lanes)));
-                if (TPixels.Value > 11) a11 = TSimd.Add(a11, TSimd.Load(addend + (11 * TSimd.Lanes)));
-                if (TPixels.Value > 12) a12 = TSimd.Add(a12, TSimd.Load(addend + (12 * TSimd.Lanes)));
-                if (TPixels.Value > 13) a13 = TSimd.Add(a13, TSimd.Load(addend + (13 * TSimd.Lanes)));
-                if (TPixels.Value > 14) a14 = TSimd.Add(a14, TSimd.Load(addend + (14 * TSimd.Lanes)));
-                if (TPixels.Value > 15) a15 = TSimd.Add(a15, TSimd.Load(addend + (15 * TSimd.Lanes)));
+                if (TPixels.Value > 1) a1 = TSimd.Add(a1, TSimd.Load(addend + pitch));
+                if (TPixels.Value > 2) a2 = TSimd.Add(a2, TSimd.Load(addend + (2 * pitch)));
+                if (TPixels.Value > 3) a3 = TSimd.Add(a3, TSimd.Load(addend + (3 * pitch)));
+                if (TPixels.Value > 4) a4 = TSimd.Add(a4, TSimd.Load(addend + (4 * pitch)));
+                if (TPixels.Value > 5) a5 = TSimd.Add(a5, TSimd.Load(addend + (5 * pitch)));
+                if (TPixels.Value > 6) a6 = TSimd.Add(a6, TSimd.Load(addend + (6 * pitch)));
+                if (TPixels.Value > 7) a7 = TSimd.Add(a7, TSimd.Load(addend + (7 * pitch)));
+                if (TPixels.Value > 8) a8 = TSimd.Add(a8, TSimd.Load(addend + (8 * pitch)));
+                if (TPixels.Value > 9) a9 = TSimd.Add(a9, TSimd.Load(addend + (9 * pitch)));
+                if (TPixels.Value > 10) a10 = TSimd.Add(a10, TSimd.Load(addend + (10 * pitch)));
+                if (TPixels.Value > 11) a11 = TSimd.Add(a11, TSimd.Load(addend + (11 * pitch)));
+                if (TPixels.Value > 12) a12 = TSimd.Add(a12, TSimd.Load(addend + (12 * pitch)));
+                if (TPixels.Value > 13) a13 = TSimd.Add(a13, TSimd.Load(addend + (13 * pitch)));
+                if (TPixels.Value > 14) a14 = TSimd.Add(a14, TSimd.Load(addend + (14 * pitch)));
+                if (TPixels.Value > 15) a15 = TSimd.Add(a15, TSimd.Load(addend + (15 * pitch)));
                 if (TBlocks.Value > 1)
                 {
                     float* from = addend + blockStride;
                     b0 = TSimd.Add(b0, TSimd.Load(from));
-                    if (TPixels.Value > 1) b1 = TSimd.Add(b1, TSimd.Load(from + TSimd.Lanes));
-                    if (TPixels.Value > 2) b2 = TSimd.Add(b2, TSimd.Load(from + (2 * TSimd.Lanes)));
-                    if (TPixels.Value > 3) b3 = TSimd.Add(b3, TSimd.Load(from + (3 * TSimd.Lanes)));
-                    if (TPixels.Value > 4) b4 = TSimd.Add(b4, TSimd.Load(from + (4 * TSimd.Lanes)));
-                    if (TPixels.Value > 5) b5 = TSimd.Add(b5, TSimd.Load(from + (5 * TSimd.Lanes)));
-                    if (TPixels.Value > 6) b6 = TSimd.Add(b6, TSimd.Load(from + (6 * TSimd.Lanes)));
-                    if (TPixels.Value > 7) b7 = TSimd.Add(b7, TSimd.Load(from + (7 * TSimd.Lanes)));
-                    if (TPixels.Value > 8) b8 = TSimd.Add(b8, TSimd.Load(from + (8 * TSimd.Lanes)));
-                    if (TPixels.Value > 9) b9 = TSimd.Add(b9, TSimd.Load(from + (9 * TSimd.Lanes)));
-                    if (TPixels.Value > 10) b10 = TSimd.Add(b10, TSimd.Load(from + (10 * TSimd.Lanes)));
-                    if (TPixels.Value > 11) b11 = TSimd.Add(b11, TSimd.Load(from + (11 * TSimd.Lanes)));
-                    if (TPixels.Value > 12) b12 = TSimd.Add(b12, TSimd.Load(from + (12 * TSimd.Lanes)));
-                    if (TPixels.Value > 13) b13 = TSimd.Add(b13, TSimd.Load(from + (13 * TSimd.Lanes)));
+                    if (TPixels.Value > 1) b1 = TSimd.Add(b1, TSimd.Load(from + pitch));
+                    if (TPixels.Value > 2) b2 = TSimd.Add(b2, TSimd.Load(from + (2 * pitch)));
+                    if (TPixels.Value > 3) b3 = TSimd.Add(b3, TSimd.Load(from + (3 * pitch)));
+                    if (TPixels.Value > 4) b4 = TSimd.Add(b4, TSimd.Load(from + (4 * pitch)));
+                    if (TPixels.Value > 5) b5 = TSimd.Add(b5, TSimd.Load(from + (5 * pitch)));
+                    if (TPixels.Value > 6) b6 = TSimd.Add(b6, TSimd.Load(from + (6 * pitch)));
+                    if (TPixels.Value > 7) b7 = TSimd.Add(b7, TSimd.Load(from + (7 * pitch)));
+                    if (TPixels.Value > 8) b8 = TSimd.Add(b8, TSimd.Load(from + (8 * pitch)));
+                    if (TPixels.Value > 9) b9 = TSimd.Add(b9, TSimd.Load(from + (9 * pitch)));
+                    if (TPixels.Value > 10) b10 = TSimd.Add(b10, TSimd.Load(from + (10 * pitch)));
+                    if (TPixels.Value > 11) b11 = TSimd.Add(b11, TSimd.Load(from + (11 * pitch)));
+                    if (TPixels.Value > 12) b12 = TSimd.Add(b12, TSimd.Load(from + (12 * pitch)));
+                    if (TPixels.Value > 13) b13 = TSimd.Add(b13, TSimd.Load(from + (13 * pitch)));
                 }
                 if (TBlocks.Value > 2)
                 {
                     float* from = addend + (2 * blockStride);
                     c0 = TSimd.Add(c0, TSimd.Load(from));
-                    if (TPixels.Value > 1) c1 = TSimd.Add(c1, TSimd.Load(from + TSimd.Lanes));
-                    if (TPixels.Value > 2) c2 = TSimd.Add(c2, TSimd.Load(from + (2 * TSimd.Lanes)));
-                    if (TPixels.Value > 3) c3 = TSimd.Add(c3, TSimd.Load(from + (3 * TSimd.Lanes)));
-                    if (TPixels.Value > 4) c4 = TSimd.Add(c4, TSimd.Load(from + (4 * TSimd.Lanes)));
-                    if (TPixels.Value > 5) c5 = TSimd.Add(c5, TSimd.Load(from + (5 * TSimd.Lanes)));
-                    if (TPixels.Value > 6) c6 = TSimd.Add(c6, TSimd.Load(from + (6 * TSimd.Lanes)));
-                    if (TPixels.Value > 7) c7 = TSimd.Add(c7, TSimd.Load(from + (7 * TSimd.Lanes)));
-                    if (TPixels.Value > 8) c8 = TSimd.Add(c8, TSimd.Load(from + (8 * TSimd.Lanes)));
+                    if (TPixels.Value > 1) c1 = TSimd.Add(c1, TSimd.Load(from + pitch));
+                    if (TPixels.Value > 2) c2 = TSimd.Add(c2, TSimd.Load(from + (2 * pitch)));
+                    if (TPixels.Value > 3) c3 = TSimd.Add(c3, TSimd.Load(from + (3 * pitch)));
+                    if (TPixels.Value > 4) c4 = TSimd.Add(c4, TSimd.Load(from + (4 * pitch)));
+                    if (TPixels.Value > 5) c5 = TSimd.Add(c5, TSimd.Load(from + (5 * pitch)));
+                    if (TPixels.Value > 6) c6 = TSimd.Add(c6, TSimd.Load(from + (6 * pitch)));
+                    if (TPixels.Value > 7) c7 = TSimd.Add(c7, TSimd.Load(from + (7 * pitch)));
+                    if (TPixels.Value > 8) c8 = TSimd.Add(c8, TSimd.Load(from + (8 * pitch)));
                 }
                 if (TBlocks.Value > 3)
                 {
                     float* from = addend + (3 * blockStride);
                     d0 = TSimd.Add(d0, TSimd.Load(from));
-                    if (TPixels.Value > 1) d1 = TSimd.Add(d1, TSimd.Load(from + TSimd.Lanes));
-                    if (TPixels.Value > 2) d2 = TSimd.Add(d2, TSimd.Load(from + (2 * TSimd.Lanes)));
-                    if (TPixels.Value > 3) d3 = TSimd.Add(d3, TSimd.Load(from + (3 * TSimd.Lanes)));
-                    if (TPixels.Value > 4) d4 = TSimd.Add(d4, TSimd.Load(from + (4 * TSimd.Lanes)));
-                    if (TPixels.Value > 5) d5 = TSimd.Add(d5, TSimd.Load(from + (5 * TSimd.Lanes)));
-                    if (TPixels.Value > 6) d6 = TSimd.Add(d6, TSimd.Load(from + (6 * TSimd.Lanes)));
+                    if (TPixels.Value > 1) d1 = TSimd.Add(d1, TSimd.Load(from + pitch));
+                    if (TPixels.Value > 2) d2 = TSimd.Add(d2, TSimd.Load(from + (2 * pitch)));
+                    if (TPixels.Value > 3) d3 = TSimd.Add(d3, TSimd.Load(from + (3 * pitch)));
+                    if (TPixels.Value > 4) d4 = TSimd.Add(d4, TSimd.Load(from + (4 * pitch)));
+                    if (TPixels.Value > 5) d5 = TSimd.Add(d5, TSimd.Load(from + (5 * pitch)));
+                    if (TPixels.Value > 6) d6 = TSimd.Add(d6, TSimd.Load(from + (6 * pitch)));
                 }
             }
 
@@ -270,21 +273,21 @@ internal static unsafe class DirectTile<TSimd, TVector, TChannels, TPitch, TBloc
                 TVector high = TSimd.Load(tile->Maximum);
                 float* to = output;
                 TSimd.Store(to, TSimd.AtMost(high, TSimd.AtLeast(low, a0)));
-                if (TPixels.Value > 1) TSimd.Store(to + TSimd.Lanes, TSimd.AtMost(high, TSimd.AtLeast(low, a1)));
-                if (TPixels.Value > 2) TSimd.Store(to + (2 * TSimd.Lanes), TSimd.AtMost(high, TSimd.AtLeast(low, a2)));
-                if (TPixels.Value > 3) TSimd.Store(to + (3 * TSimd.Lanes), TSimd.AtMost(high, TSimd.AtLeast(low, a3)));
-                if (TPixels.Value > 4) TSimd.Store(to + (4 * TSimd.Lanes), TSimd.AtMost(high, TSimd.AtLeast(low, a4)));
-                if (TPixels.Value > 5) TSimd.Store(to + (5 * TSimd.Lanes), TSimd.AtMost(high, TSimd.AtLeast(low, a5)));
-                if (TPixels.Value > 6) TSimd.Store(to + (6 * TSimd.Lanes), TSimd.AtMost(high, TSimd.AtLeast(low, a6)));
-                if (TPixels.Value > 7) TSimd.Store(to + (7 * TSimd.Lanes), TSimd.AtMost(high, TSimd.AtLeast(low, a7)));
-                if (TPixels.Value > 8) TSimd.Store(to + (8 * TSimd.Lanes), TSimd.AtMost(high, TSimd.AtLeast(low, a8)));
-                if (TPixels.Value > 9) TSimd.Store(to + (9 * TSimd.Lanes), TSimd.AtMost(high, TSimd.AtLeast(low, a9)));
-                if (TPixels.Value > 10) TSimd.Store(to + (10 * TSimd.Lanes), TSimd.AtMost(high, TSimd.AtLeast(low, a10)));
-                if (TPixels.Value > 11) TSimd.Store(to + (11 * TSimd.Lanes), TSimd.AtMost(high, TSimd.AtLeast(low, a11)));
-                if (TPixels.Value > 12) TSimd.Store(to + (12 * TSimd.Lanes), TSimd.AtMost(high, TSimd.AtLeast(low, a12)));
-                if (TPixels.Value > 13) TSimd.Store(to + (13 * TSimd.Lanes), TSimd.AtMost(high, TSimd.AtLeast(low, a13)));
-                if (TPixels.Value > 14) TSimd.Store(to + (14 * TSimd.Lanes), TSimd.AtMost(high, TSimd.AtLeast(low, a14)));
-                if (TPixels.Value > 15) TSimd.Store(to + (15 * TSimd.Lanes), TSimd.AtMost(high, TSimd.AtLeast(low, a15)));
+                if (TPixels.Value > 1) TSimd.Store(to + pitch, TSimd.AtMost(high, TSimd.AtLeast(low, a1)));
+                if (TPixels.Value > 2) TSimd.Store(to + (2 * pitch), TSimd.AtMost(high, TSimd.AtLeast(low, a2)));
+                if (TPixels.Value > 3) TSimd.Store(to + (3 * pitch), TSimd.AtMost(high, TSimd.AtLeast(low, a3)));
+                if (TPixels.Value > 4) TSimd.Store(to + (4 * pitch), TSimd.AtMost(high, TSimd.AtLeast(low, a4)));
+                if (TPixels.Value > 5) TSimd.Store(to + (5 * pitch), TSimd.AtMost(high, TSimd.AtLeast(low, a5)));
+                if (TPixels.Value > 6) TSimd.Store(to + (6 * pitch), TSimd.AtMost(high, TSimd.AtLeast(low, a6)));
+                if (TPixels.Value > 7) TSimd.Store(to + (7 * pitch), TSimd.AtMost(high, TSimd.AtLeast(low, a7)));
+                if (TPixels.Value > 8) TSimd.Store(to + (8 * pitch), TSimd.AtMost(high, TSimd.AtLeast(low, a8)));
+                if (TPixels.Value > 9) TSimd.Store(to + (9 * pitch), TSimd.AtMost(high, TSimd.AtLeast(low, a9)));
+                if (TPixels.Value > 10) TSimd.Store(to + (10 * pitch), TSimd.AtMost(high, TSimd.AtLeast(low, a10)));
+                if (TPixels.Value > 11) TSimd.Store(to + (11 * pitch), TSimd.AtMost(high, TSimd.AtLeast(low, a11)));
+                if (TPixels.Value > 12) TSimd.Store(to + (12 * pitch), TSimd.AtMost(high, TSimd.AtLeast(low, a12)));
+                if (TPixels.Value > 13) TSimd.Store(to + (13 * pitch), TSimd.AtMost(high, TSimd.AtLeast(low, a13)));
+                if (TPixels.Value > 14) TSimd.Store(to + (14 * pitch), TSimd.AtMost(high, TSimd.AtLeast(low, a14)));
+                if (TPixels.Value > 15) TSimd.Store(to + (15 * pitch), TSimd.AtMost(high, TSimd.AtLeast(low, a15)));
             }
 
             if (TBlocks.Value > 1)
@@ -293,19 +296,19 @@ internal static unsafe class DirectTile<TSimd, TVector, TChannels, TPitch, TBloc
                 TVector high = TSimd.Load(tile->Maximum + TSimd.Lanes);
                 float* to = output + blockStride;
                 TSimd.Store(to, TSimd.AtMost(high, TSimd.AtLeast(low, b0)));
-                if (TPixels.Value > 1) TSimd.Store(to + TSimd.Lanes, TSimd.AtMost(high, TSimd.AtLeast(low, b1)));
-                if (TPixels.Value > 2) TSimd.Store(to + (2 * TSimd.Lanes), TSimd.AtMost(high, TSimd.AtLeast(low, b2)));
-                if (TPixels.Value > 3) TSimd.Store(to + (3 * TSimd.Lanes), TSimd.AtMost(high, TSimd.AtLeast(low, b3)));
-                if (TPixels.Value > 4) TSimd.Store(to + (4 * TSimd.Lanes), TSimd.AtMost(high, TSimd.AtLeast(low, b4)));
-                if (TPixels.Value > 5) TSimd.Store(to + (5 * TSimd.Lanes), TSimd.AtMost(high, TSimd.AtLeast(low, b5)));
-                if (TPixels.Value > 6) TSimd.Store(to + (6 * TSimd.Lanes), TSimd.AtMost(high, TSimd.AtLeast(low, b6)));
-                if (TPixels.Value > 7) TSimd.Store(to + (7 * TSimd.Lanes), TSimd.AtMost(high, TSimd.AtLeast(low, b7)));
-                if (TPixels.Value > 8) TSimd.Store(to + (8 * TSimd.Lanes), TSimd.AtMost(high, TSimd.AtLeast(low, b8)));
-                if (TPixels.Value > 9) TSimd.Store(to + (9 * TSimd.Lanes), TSimd.AtMost(high, TSimd.AtLeast(low, b9)));
-                if (TPixels.Value > 10) TSimd.Store(to + (10 * TSimd.Lanes), TSimd.AtMost(high, TSimd.AtLeast(low, b10)));
-                if (TPixels.Value > 11) TSimd.Store(to + (11 * TSimd.Lanes), TSimd.AtMost(high, TSimd.AtLeast(low, b11)));
-                if (TPixels.Value > 12) TSimd.Store(to + (12 * TSimd.Lanes), TSimd.AtMost(high, TSimd.AtLeast(low, b12)));
-                if (TPixels.Value > 13) TSimd.Store(to + (13 * TSimd.Lanes), TSimd.AtMost(high, TSimd.AtLeast(low, b13)));
+                if (TPixels.Value > 1) TSimd.Store(to + pitch, TSimd.AtMost(high, TSimd.AtLeast(low, b1)));
+                if (TPixels.Value > 2) TSimd.Store(to + (2 * pitch), TSimd.AtMost(high, TSimd.AtLeast(low, b2)));
+                if (TPixels.Value > 3) TSimd.Store(to + (3 * pitch), TSimd.AtMost(high, TSimd.AtLeast(low, b3)));
+                if (TPixels.Value > 4) TSimd.Store(to + (4 * pitch), TSimd.AtMost(high, TSimd.AtLeast(low, b4)));
+                if (TPixels.Value > 5) TSimd.Store(to + (5 * pitch), TSimd.AtMost(high, TSimd.AtLeast(low, b5)));
+                if (TPixels.Value > 6) TSimd.Store(to + (6 * pitch), TSimd.AtMost(high, TSimd.AtLeast(low, b6)));
+                if (TPixels.Value > 7) TSimd.Store(to + (7 * pitch), TSimd.AtMost(high, TSimd.AtLeast(low, b7)));
+                if (TPixels.Value > 8) TSimd.Store(to + (8 * pitch), TSimd.AtMost(high, TSimd.AtLeast(low, b8)));
+                if (TPixels.Value > 9) TSimd.Store(to + (9 * pitch), TSimd.AtMost(high, TSimd.AtLeast(low, b9)));
+                if (TPixels.Value > 10) TSimd.Store(to + (10 * pitch), TSimd.AtMost(high, TSimd.AtLeast(low, b10)));
+                if (TPixels.Value > 11) TSimd.Store(to + (11 * pitch), TSimd.AtMost(high, TSimd.AtLeast(low, b11)));
+                if (TPixels.Value > 12) TSimd.Store(to + (12 * pitch), TSimd.AtMost(high, TSimd.AtLeast(low, b12)));
+                if (TPixels.Value > 13) TSimd.Store(to + (13 * pitch), TSimd.AtMost(high, TSimd.AtLeast(low, b13)));
             }
 
             if (TBlocks.Value > 2)
@@ -314,14 +317,14 @@ internal static unsafe class DirectTile<TSimd, TVector, TChannels, TPitch, TBloc
                 TVector high = TSimd.Load(tile->Maximum + (2 * TSimd.Lanes));
                 float* to = output + (2 * blockStride);
                 TSimd.Store(to, TSimd.AtMost(high, TSimd.AtLeast(low, c0)));
-                if (TPixels.Value > 1) TSimd.Store(to + TSimd.Lanes, TSimd.AtMost(high, TSimd.AtLeast(low, c1)));
-                if (TPixels.Value > 2) TSimd.Store(to + (2 * TSimd.Lanes), TSimd.AtMost(high, TSimd.AtLeast(low, c2)));
-                if (TPixels.Value > 3) TSimd.Store(to + (3 * TSimd.Lanes), TSimd.AtMost(high, TSimd.AtLeast(low, c3)));
-                if (TPixels.Value > 4) TSimd.Store(to + (4 * TSimd.Lanes), TSimd.AtMost(high, TSimd.AtLeast(low, c4)));
-                if (TPixels.Value > 5) TSimd.Store(to + (5 * TSimd.Lanes), TSimd.AtMost(high, TSimd.AtLeast(low, c5)));
-                if (TPixels.Value > 6) TSimd.Store(to + (6 * TSimd.Lanes), TSimd.AtMost(high, TSimd.AtLeast(low, c6)));
-                if (TPixels.Value > 7) TSimd.Store(to + (7 * TSimd.Lanes), TSimd.AtMost(high, TSimd.AtLeast(low, c7)));
-                if (TPixels.Value > 8) TSimd.Store(to + (8 * TSimd.Lanes), TSimd.AtMost(high, TSimd.AtLeast(low, c8)));
+                if (TPixels.Value > 1) TSimd.Store(to + pitch, TSimd.AtMost(high, TSimd.AtLeast(low, c1)));
+                if (TPixels.Value > 2) TSimd.Store(to + (2 * pitch), TSimd.AtMost(high, TSimd.AtLeast(low, c2)));
+                if (TPixels.Value > 3) TSimd.Store(to + (3 * pitch), TSimd.AtMost(high, TSimd.AtLeast(low, c3)));
+                if (TPixels.Value > 4) TSimd.Store(to + (4 * pitch), TSimd.AtMost(high, TSimd.AtLeast(low, c4)));
+                if (TPixels.Value > 5) TSimd.Store(to + (5 * pitch), TSimd.AtMost(high, TSimd.AtLeast(low, c5)));
+                if (TPixels.Value > 6) TSimd.Store(to + (6 * pitch), TSimd.AtMost(high, TSimd.AtLeast(low, c6)));
+                if (TPixels.Value > 7) TSimd.Store(to + (7 * pitch), TSimd.AtMost(high, TSimd.AtLeast(low, c7)));
+                if (TPixels.Value > 8) TSimd.Store(to + (8 * pitch), TSimd.AtMost(high, TSimd.AtLeast(low, c8)));
             }
 
             if (TBlocks.Value > 3)
@@ -330,17 +333,17 @@ internal static unsafe class DirectTile<TSimd, TVector, TChannels, TPitch, TBloc
                 TVector high = TSimd.Load(tile->Maximum + (3 * TSimd.Lanes));
                 float* to = output + (3 * blockStride);
                 TSimd.Store(to, TSimd.AtMost(high, TSimd.AtLeast(low, d0)));
-                if (TPixels.Value > 1) TSimd.Store(to + TSimd.Lanes, TSimd.AtMost(high, TSimd.AtLeast(low, d1)));
-                if (TPixels.Value > 2) TSimd.Store(to + (2 * TSimd.Lanes), TSimd.AtMost(high, TSimd.AtLeast(low, d2)));
-                if (TPixels.Value > 3) TSimd.Store(to + (3 * TSimd.Lanes), TSimd.AtMost(high, TSimd.AtLeast(low, d3)));
-                if (TPixels.Value > 4) TSimd.Store(to + (4 * TSimd.Lanes), TSimd.AtMost(high, TSimd.AtLeast(low, d4)));
-                if (TPixels.Value > 5) TSimd.Store(to + (5 * TSimd.Lanes), TSimd.AtMost(high, TSimd.AtLeast(low, d5)));
-                if (TPixels.Value > 6) TSimd.Store(to + (6 * TSimd.Lanes), TSimd.AtMost(high, TSimd.AtLeast(low, d6)));
+                if (TPixels.Value > 1) TSimd.Store(to + pitch, TSimd.AtMost(high, TSimd.AtLeast(low, d1)));
+                if (TPixels.Value > 2) TSimd.Store(to + (2 * pitch), TSimd.AtMost(high, TSimd.AtLeast(low, d2)));
+                if (TPixels.Value > 3) TSimd.Store(to + (3 * pitch), TSimd.AtMost(high, TSimd.AtLeast(low, d3)));
+                if (TPixels.Value > 4) TSimd.Store(to + (4 * pitch), TSimd.AtMost(high, TSimd.AtLeast(low, d4)));
+                if (TPixels.Value > 5) TSimd.Store(to + (5 * pitch), TSimd.AtMost(high, TSimd.AtLeast(low, d5)));
+                if (TPixels.Value > 6) TSimd.Store(to + (6 * pitch), TSimd.AtMost(high, TSimd.AtLeast(low, d6)));
             }
 
             input += TPixels.Value * TPitch.Value;
-            output += TPixels.Value * TSimd.Lanes;
-            if (addend != null) addend += TPixels.Value * TSimd.Lanes;
+            output += TPixels.Value * pitch;
+            if (addend != null) addend += TPixels.Value * pitch;
         }
     }
 }

@@ -105,6 +105,7 @@ internal sealed unsafe class PreparedDirectConv<TSimd, TVector, TLanes, TChannel
             Job job = _job ??= new Job();
             job.Set(this, new Operands(input, residual, output, scratch), parts);
             workers.Run(job, parts);
+            job.Set(null, default, 0);
         }
 
         // The micro-kernels hold bare pointers into the packed weights.
@@ -276,8 +277,8 @@ internal sealed unsafe class PreparedDirectConv<TSimd, TVector, TLanes, TChannel
         }
 
         private delegate*<ConvTile*, void> Tile(int blocks, int pixels) => _pitch == TChannels.Value
-            ? DirectTiles<TSimd, TVector, TChannels, TChannels>.Get(blocks, pixels)
-            : DirectTiles<TSimd, TVector, TChannels, N2>.Get(blocks, pixels);
+            ? DirectTiles<TSimd, TVector, TChannels, TChannels, TLanes>.Get(blocks, pixels)
+            : DirectTiles<TSimd, TVector, TChannels, N2, TLanes>.Get(blocks, pixels);
     }
 
     private sealed class Job : IParallelWork
@@ -286,7 +287,7 @@ internal sealed unsafe class PreparedDirectConv<TSimd, TVector, TLanes, TChannel
         private Operands _operands;
         private int _parts;
 
-        public void Set(PreparedDirectConv<TSimd, TVector, TLanes, TChannels> owner, Operands operands, int parts)
+        public void Set(PreparedDirectConv<TSimd, TVector, TLanes, TChannels>? owner, Operands operands, int parts)
         {
             _owner = owner;
             _operands = operands;
