@@ -79,6 +79,11 @@ public sealed class CrossEntropyDecider : IDecider
         _generation.Clear();
     }
 
+    /// <summary>Does nothing: the distribution is fitted to its own draws.</summary>
+    public void Learn(Episode episode)
+    {
+    }
+
     /// <inheritdoc/>
     public void Save(BinaryWriter writer)
     {

@@ -46,11 +46,18 @@ public sealed class GreedyDecider : IDecider
     /// <inheritdoc/>
     public void EndEpisode(Episode episode)
     {
-        _sensitivities.Observe(episode.Actions, episode.Reward);
-        _tried.Add(_candidate!);
         // The wall may have moved the candidate; what was judged must not be judged again either.
-        if (!episode.Levels.SequenceEqual(_candidate!)) _tried.Add([.. episode.Levels]);
-        if (episode.Reward > _bestReward) (_best, _bestReward) = ([.. episode.Levels], episode.Reward);
+        if (!episode.Levels.SequenceEqual(_candidate!)) _tried.Add(_candidate!);
+        Learn(episode);
+    }
+
+    /// <inheritdoc/>
+    public void Learn(Episode episode)
+    {
+        int[] levels = [.. episode.Levels];
+        _sensitivities.Observe(episode.Actions, episode.Reward);
+        _tried.Add(levels);
+        if (episode.Reward > _bestReward) (_best, _bestReward) = (levels, episode.Reward);
         _candidate = NextCandidate(_best!);
     }
 

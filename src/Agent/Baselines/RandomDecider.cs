@@ -30,6 +30,11 @@ public sealed class RandomDecider : IDecider
     {
     }
 
+    /// <summary>Does nothing: random search learns nothing.</summary>
+    public void Learn(Episode episode)
+    {
+    }
+
     /// <inheritdoc/>
     public void Save(BinaryWriter writer) => _random.Save(writer);
 

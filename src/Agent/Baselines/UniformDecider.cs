@@ -39,6 +39,12 @@ public sealed class UniformDecider : IDecider
     /// <inheritdoc/>
     public void EndEpisode(Episode episode) => _next++;
 
+    /// <summary>Skips the next setting when it is the one that was shown.</summary>
+    public void Learn(Episode episode)
+    {
+        if (!Exhausted && episode.Levels.SequenceEqual(_grid[_next])) _next++;
+    }
+
     /// <inheritdoc/>
     public void Save(BinaryWriter writer) => writer.Write(_next);
 

@@ -34,31 +34,55 @@ public static class UniformPlans
         [.. problem.Steps.Select((step, index) => step.Kind == StepKind.Sparsity ? step.AtMost(sparsity) : codec[index])];
 
     /// <summary>
-    /// All codec settings of a problem as (bottleneck, bits) levels with the sparsity each needs to meet the budget, those
-    /// that need least compression first; settings that cannot meet it are left out.
+    /// For every setting of bottleneck and bits the decision with the least uniform sparsity that meets the budget, the
+    /// one of least <see cref="Harm"/> first; settings that cannot meet it are left out.
     /// </summary>
-    /// <remarks>
-    /// Ordered by needed sparsity plus half of bottleneck and bits actions: an estimate of harm, by which an exhaustive
-    /// search visits the likely best settings first.
-    /// </remarks>
     public static IReadOnlyList<int[]> Grid(IDecisionProblem problem, double budgetMs)
     {
-        var plans = new List<(double Harm, int[] Levels)>();
-        int count = problem.Steps.Count;
+        var plans = new List<int[]>();
         int bottleneck = IndexOf(problem, StepKind.Bottleneck), bits = IndexOf(problem, StepKind.Bits);
         for (int b = 0; b < (bottleneck < 0 ? 1 : problem.Steps[bottleneck].Levels.Count); b++)
         {
             for (int q = 0; q < (bits < 0 ? 1 : problem.Steps[bits].Levels.Count); q++)
             {
-                var codec = new int[count];
-                double harm = 0;
-                if (bottleneck >= 0) (codec[bottleneck], harm) = (b, problem.Steps[bottleneck].Levels[b] / 2);
-                if (bits >= 0) (codec[bits], harm) = (q, harm + (problem.Steps[bits].Levels[q] / 2));
-                if (Fit(problem, budgetMs, codec) is var (levels, sparsity)) plans.Add((harm + sparsity, levels));
+                var codec = new int[problem.Steps.Count];
+                if (bottleneck >= 0) codec[bottleneck] = b;
+                if (bits >= 0) codec[bits] = q;
+                if (Fit(problem, budgetMs, codec) is var (levels, _)) plans.Add(levels);
             }
         }
 
-        return [.. plans.OrderBy(plan => plan.Harm).Select(plan => plan.Levels)];
+        return [.. plans.OrderBy(levels => Harm(problem, levels))];
+    }
+
+    /// <summary>
+    /// A rough estimate of how much a decision costs in accuracy, for putting decisions in an order before any is judged:
+    /// mean sparsity, plus half the bottleneck's action, plus the fourth power of the bits' action (the first bits saved
+    /// cost next to nothing, the last ones nearly everything).
+    /// </summary>
+    public static double Harm(IDecisionProblem problem, IReadOnlyList<int> levels)
+    {
+        double sparsity = 0, codec = 0;
+        int groups = 0;
+        for (int step = 0; step < levels.Count; step++)
+        {
+            double action = problem.Steps[step].Levels[levels[step]];
+            switch (problem.Steps[step].Kind)
+            {
+                case StepKind.Sparsity:
+                    sparsity += action;
+                    groups++;
+                    break;
+                case StepKind.Bottleneck:
+                    codec += action / 2;
+                    break;
+                default:
+                    codec += Math.Pow(action, 4);
+                    break;
+            }
+        }
+
+        return (groups == 0 ? 0 : sparsity / groups) + codec;
     }
 
     private static int IndexOf(IDecisionProblem problem, StepKind kind)

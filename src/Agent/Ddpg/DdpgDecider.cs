@@ -50,13 +50,13 @@ public sealed class DdpgDecider : IDecider
     /// <inheritdoc/>
     public void EndEpisode(Episode episode)
     {
-        Remember(episode);
+        Learn(episode);
         if (_episodes++ < _options.WarmUpEpisodes) return;
         for (int update = 0; update < _options.UpdatesPerStep * episode.States.Count; update++) _agent.Update();
     }
 
-    /// <summary>Stores the transitions of an episode that someone else decided; it counts neither as warm-up nor as an episode.</summary>
-    public void Remember(Episode episode)
+    /// <summary>Stores the transitions; what others decided is experience too, since the method learns off-policy.</summary>
+    public void Learn(Episode episode)
     {
         for (int step = 0; step < episode.States.Count; step++)
         {

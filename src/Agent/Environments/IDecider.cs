@@ -21,6 +21,9 @@ public interface IDecider
     /// <summary>Tells how the episode ended. Not called for an episode that was cancelled.</summary>
     void EndEpisode(Episode episode);
 
+    /// <summary>Shows an episode that someone else decided, from which the decider may learn; between its own episodes.</summary>
+    void Learn(Episode episode);
+
     /// <summary>Writes everything that later proposals depend on. Called between episodes.</summary>
     void Save(BinaryWriter writer);
 

@@ -106,6 +106,10 @@ public class SearchEnvironmentTests
         {
         }
 
+        public void Learn(Episode episode)
+        {
+        }
+
         public void Save(BinaryWriter writer)
         {
         }
