@@ -1,5 +1,6 @@
 using System.Runtime.Intrinsics;
 using CoInference.Kernels.Simd.Conv;
+using CoInference.Kernels.Simd.SparseConv;
 using CoInference.Kernels.Simd.Vectors;
 
 namespace CoInference.Kernels.Registry;
@@ -17,6 +18,10 @@ public static class ConvKernels
         new DirectConv<Simd128, Vector128<float>, N4, N4>(),
         new DirectConv<Simd128, Vector128<float>, N4, N1>(),
         new DirectConv<SimdScalar, float, N1, N1>(),
+        new UnstructuredConv<Simd512, Vector512<float>>(),
+        new UnstructuredConv<Simd256, Vector256<float>>(),
+        new UnstructuredConv<Simd128, Vector128<float>>(),
+        new UnstructuredConv<SimdScalar, float>(),
     ];
 
     /// <summary>Rows that support <paramref name="shape"/> and skip zeros of <paramref name="form"/>.</summary>
