@@ -1,0 +1,36 @@
+using CoInference.Kernels.Devices;
+using CoInference.Kernels.Simd.Conv;
+using CoInference.Kernels.Simd.Vectors;
+
+namespace CoInference.Kernels.Simd.SparseConv;
+
+/// <summary>The micro-kernels of the block form by tile size.</summary>
+internal static unsafe class BlockTiles<TSimd, TVector>
+    where TSimd : ISimd<TVector>
+    where TVector : unmanaged
+{
+    /// <summary>Most pixels of a tile that the register file holds beside a weight vector and a broadcast.</summary>
+    public static int MaxPixels => TilePlan.MaxPixels((VectorWidth)TSimd.Lanes, 1);
+
+    /// <summary>The micro-kernel of a tile of <paramref name="pixels"/> pixels, 1 to 16.</summary>
+    public static delegate*<BlockTile*, void> Get(int pixels) => pixels switch
+    {
+        1 => &BlockTile<TSimd, TVector, N1>.Run,
+        2 => &BlockTile<TSimd, TVector, N2>.Run,
+        3 => &BlockTile<TSimd, TVector, N3>.Run,
+        4 => &BlockTile<TSimd, TVector, N4>.Run,
+        5 => &BlockTile<TSimd, TVector, N5>.Run,
+        6 => &BlockTile<TSimd, TVector, N6>.Run,
+        7 => &BlockTile<TSimd, TVector, N7>.Run,
+        8 => &BlockTile<TSimd, TVector, N8>.Run,
+        9 => &BlockTile<TSimd, TVector, N9>.Run,
+        10 => &BlockTile<TSimd, TVector, N10>.Run,
+        11 => &BlockTile<TSimd, TVector, N11>.Run,
+        12 => &BlockTile<TSimd, TVector, N12>.Run,
+        13 => &BlockTile<TSimd, TVector, N13>.Run,
+        14 => &BlockTile<TSimd, TVector, N14>.Run,
+        15 => &BlockTile<TSimd, TVector, N15>.Run,
+        16 => &BlockTile<TSimd, TVector, N16>.Run,
+        _ => throw new ArgumentOutOfRangeException(nameof(pixels), pixels, "Expected 1 to 16."),
+    };
+}
