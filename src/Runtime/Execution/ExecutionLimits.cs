@@ -1,0 +1,14 @@
+namespace CoInference.Runtime.Execution;
+
+/// <summary>Bounds on what a model may ask for, so that a hostile one is refused before memory is taken.</summary>
+public sealed record ExecutionLimits
+{
+    /// <summary>Limits for models of any realistic size.</summary>
+    public static ExecutionLimits Default { get; } = new();
+
+    /// <summary>Most elements of one tensor.</summary>
+    public long MaxTensorElements { get; init; } = 1L << 28;
+
+    /// <summary>Most bytes of all values that are alive at one time, initializers excluded.</summary>
+    public long MaxLiveBytes { get; init; } = 1L << 32;
+}
