@@ -62,4 +62,7 @@ public sealed class ImageSet
 
     /// <summary>The bytes of image <paramref name="index"/> in CHW order.</summary>
     public ReadOnlySpan<byte> Image(int index) => Pixels.AsSpan(index * ImageBytes, ImageBytes);
+
+    /// <summary>The first images; all of them when there are no more than <paramref name="count"/>.</summary>
+    public ImageSet Take(int count) => count >= Count ? this : new ImageSet(Channels, Height, Width, Classes, Pixels[..(count * ImageBytes)], Labels[..count]);
 }

@@ -46,7 +46,7 @@ public static class Shapes10
         var background = ShapeFill.Background(ref random);
         ShapeFill fill = ShapeFill.Against(background, ref random);
         ShapePlacement placement = ShapePlacement.Next(ref random);
-        ShapeDistractors behind = ShapeDistractors.Next(ref random, 3), before = ShapeDistractors.Next(ref random, 2);
+        ShapeDistractors behind = ShapeDistractors.Next(ref random, 3), before = ShapeDistractors.Next(ref random, 1);
         float noise = random.Between(0, 0.06f);
         int label = Label(index);
 

@@ -66,17 +66,17 @@ internal static unsafe class MatrixProduct
             c31 = Vector.FusedMultiplyAdd(scale, b1, c31);
         }
 
-        Vector.Store(Vector.Load(c) + c00, c);
-        Vector.Store(Vector.Load(c + lanes) + c01, c + lanes);
+        Accumulate(c, c00);
+        Accumulate(c + lanes, c01);
         c += columns;
-        Vector.Store(Vector.Load(c) + c10, c);
-        Vector.Store(Vector.Load(c + lanes) + c11, c + lanes);
+        Accumulate(c, c10);
+        Accumulate(c + lanes, c11);
         c += columns;
-        Vector.Store(Vector.Load(c) + c20, c);
-        Vector.Store(Vector.Load(c + lanes) + c21, c + lanes);
+        Accumulate(c, c20);
+        Accumulate(c + lanes, c21);
         c += columns;
-        Vector.Store(Vector.Load(c) + c30, c);
-        Vector.Store(Vector.Load(c + lanes) + c31, c + lanes);
+        Accumulate(c, c30);
+        Accumulate(c + lanes, c31);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -91,7 +91,10 @@ internal static unsafe class MatrixProduct
             c1 = Vector.FusedMultiplyAdd(scale, Vector.Load(b + lanes), c1);
         }
 
-        Vector.Store(Vector.Load(c) + c0, c);
-        Vector.Store(Vector.Load(c + lanes) + c1, c + lanes);
+        Accumulate(c, c0);
+        Accumulate(c + lanes, c1);
     }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Accumulate(float* c, Vector<float> sum) => Vector.Store(Vector.Load(c) + sum, c);
 }

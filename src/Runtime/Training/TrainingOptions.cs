@@ -7,7 +7,7 @@ public sealed record TrainingOptions
     public int Epochs { get; init; } = 12;
 
     /// <summary>Images per step.</summary>
-    public int BatchSize { get; init; } = 64;
+    public int BatchSize { get; init; } = 32;
 
     /// <summary>Highest learning rate; it rises linearly over the first epoch and then follows half a cosine down to 0.</summary>
     public float LearningRate { get; init; } = 0.05f;
