@@ -31,7 +31,7 @@ public class WorkerSetTests
     {
         using var workers = new WorkerSet(threads);
         var work = new CountingWork(threads);
-        const int Runs = 2000;
+        const int Runs = 500;
         for (int run = 1; run <= Runs; run++)
         {
             workers.Run(work, threads);
@@ -49,7 +49,7 @@ public class WorkerSetTests
         using var workers = new WorkerSet(threads);
         var work = new CountingWork(threads);
         var random = new Random(3);
-        for (int run = 1; run <= 300; run++)
+        for (int run = 1; run <= 150; run++)
         {
             // Pauses around the time after which a worker parks, so that posting and parking collide in every order.
             if (run % 50 == 0) Thread.Sleep(5);
