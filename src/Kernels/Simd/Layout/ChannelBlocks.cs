@@ -1,0 +1,105 @@
+using CoInference.Kernels.Tensors;
+
+namespace CoInference.Kernels.Simd.Layout;
+
+/// <summary>Converts activations between row-major NCHW and channel blocks.</summary>
+public static unsafe class ChannelBlocks
+{
+    /// <summary>Writes some channel blocks of one image from its row-major planes; padding channels become zero.</summary>
+    /// <param name="source">The image's first plane, [channels, pixels].</param>
+    /// <param name="target">The image's first block, [blocks, pixels, block].</param>
+    /// <param name="channels">Channels of the image.</param>
+    /// <param name="pixels">Pixels of a plane.</param>
+    /// <param name="block">Channels per block.</param>
+    /// <param name="firstBlock">First block to write.</param>
+    /// <param name="endBlock">Block after the last to write.</param>
+    public static void Pack(float* source, float* target, int channels, int pixels, int block, int firstBlock, int endBlock)
+    {
+        for (int index = firstBlock; index < endBlock; index++)
+        {
+            float* planes = source + ((long)index * block * pixels);
+            float* output = target + ((long)index * block * pixels);
+            int present = Math.Min(block, channels - (index * block));
+            if (present < block) new Span<float>(output, pixels * block).Clear();
+            int lane = 0;
+            for (; lane <= present - 4; lane += 4) PackFour(planes + ((long)lane * pixels), output + lane, pixels, block);
+            for (; lane < present; lane++)
+            {
+                float* plane = planes + ((long)lane * pixels);
+                for (int pixel = 0; pixel < pixels; pixel++) output[((long)pixel * block) + lane] = plane[pixel];
+            }
+        }
+    }
+
+    /// <summary>Writes the row-major planes of some channel blocks of one image; padding channels are not read.</summary>
+    /// <param name="source">The image's first block, [blocks, pixels, block].</param>
+    /// <param name="target">The image's first plane, [channels, pixels].</param>
+    /// <param name="channels">Channels of the image.</param>
+    /// <param name="pixels">Pixels of a plane.</param>
+    /// <param name="block">Channels per block.</param>
+    /// <param name="firstBlock">First block to read.</param>
+    /// <param name="endBlock">Block after the last to read.</param>
+    public static void Unpack(float* source, float* target, int channels, int pixels, int block, int firstBlock, int endBlock)
+    {
+        for (int index = firstBlock; index < endBlock; index++)
+        {
+            float* input = source + ((long)index * block * pixels);
+            float* planes = target + ((long)index * block * pixels);
+            int present = Math.Min(block, channels - (index * block));
+            int lane = 0;
+            for (; lane <= present - 4; lane += 4) UnpackFour(input + lane, planes + ((long)lane * pixels), pixels, block);
+            for (; lane < present; lane++)
+            {
+                float* plane = planes + ((long)lane * pixels);
+                for (int pixel = 0; pixel < pixels; pixel++) plane[pixel] = input[((long)pixel * block) + lane];
+            }
+        }
+    }
+
+    /// <summary>Writes zeros into the padding channels of a blocked activation.</summary>
+    /// <param name="data">The activation.</param>
+    /// <param name="batch">Images.</param>
+    /// <param name="channels">Logical channels.</param>
+    /// <param name="pixels">Pixels of a plane.</param>
+    /// <param name="layout">Its layout.</param>
+    public static void ClearPadding(float* data, int batch, int channels, int pixels, ActivationLayout layout)
+    {
+        int block = layout.Block;
+        int present = channels % block;
+        if (present == 0) return;
+        long image = (long)layout.PaddedChannels(channels) * pixels;
+        for (int n = 0; n < batch; n++)
+        {
+            float* last = data + ((n + 1) * image) - ((long)pixels * block);
+            for (int pixel = 0; pixel < pixels; pixel++) new Span<float>(last + ((long)pixel * block) + present, block - present).Clear();
+        }
+    }
+
+    private static void PackFour(float* planes, float* output, int pixels, int block)
+    {
+        int pixel = 0;
+        for (; pixel <= pixels - 4; pixel += 4)
+        {
+            Transpose4.Run(planes + pixel, pixels, output + ((long)pixel * block), block);
+        }
+
+        for (; pixel < pixels; pixel++)
+        {
+            for (int lane = 0; lane < 4; lane++) output[((long)pixel * block) + lane] = planes[((long)lane * pixels) + pixel];
+        }
+    }
+
+    private static void UnpackFour(float* input, float* planes, int pixels, int block)
+    {
+        int pixel = 0;
+        for (; pixel <= pixels - 4; pixel += 4)
+        {
+            Transpose4.Run(input + ((long)pixel * block), block, planes + pixel, pixels);
+        }
+
+        for (; pixel < pixels; pixel++)
+        {
+            for (int lane = 0; lane < 4; lane++) planes[((long)lane * pixels) + pixel] = input[((long)pixel * block) + lane];
+        }
+    }
+}

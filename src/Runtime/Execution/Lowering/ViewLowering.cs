@@ -1,0 +1,22 @@
+using CoInference.Kernels.Tensors;
+
+namespace CoInference.Runtime.Execution;
+
+/// <summary>Operators that only change the shape.</summary>
+internal static class ViewLowering
+{
+    public static Operation? View(NodeView view)
+    {
+        PlanValue input = view.Input(0)!;
+        if (input.Type != view.Output.Type || input.Shape.Count != view.Output.Shape.Count) return null;
+        var operation = new ViewOperation(view.Node.Name, view.Node.OpType);
+        operation.Inputs.Add(input);
+        return operation;
+    }
+
+    public static Operation? Dropout(NodeView view)
+    {
+        bool training = view.Input(2)?.Constant is not { Type: ElementType.Bool } flag ? view.Input(2) is not null : flag.Values<bool>()[0];
+        return training || view.Node.Outputs.Count > 1 ? null : View(view);
+    }
+}
