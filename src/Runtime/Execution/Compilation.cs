@@ -3,7 +3,7 @@ using CoInference.Runtime.Graphs;
 
 namespace CoInference.Runtime.Execution;
 
-/// <summary>The way from a graph to a plan: simplify, infer shapes, lower and fuse, choose layouts and kernels.</summary>
+/// <summary>The way from a graph to a plan: fix the batch, simplify, infer shapes, lower and fuse, choose layouts and kernels.</summary>
 /// <param name="Graph">The simplified graph.</param>
 /// <param name="Plan">The plan; null when a shape is known only from data.</param>
 /// <param name="Inputs">Inputs with shapes at the batch size.</param>
@@ -15,7 +15,7 @@ internal sealed record Compilation(Graph Graph, ExecutionPlan? Plan, SessionValu
     {
         int repeats = Repeat(graph, options.BatchSize);
         int batch = options.BatchSize / repeats;
-        Graph simplified = GraphSimplifier.Simplify(graph, batch);
+        Graph simplified = GraphLowering.IsReadyFor(graph) ? graph : GraphSimplifier.Simplify(WithBatch(graph, batch), batch);
         IReadOnlyDictionary<string, ValueSpec> values = ShapeInference.Infer(simplified, null, batch);
         var context = new PlanContext(options.EffectiveThreads, options.Chooser, options.ForcedKernel);
         OperationList? operations = GraphLowering.Lower(simplified, values, context, options.Reference);
@@ -37,6 +37,20 @@ internal sealed record Compilation(Graph Graph, ExecutionPlan? Plan, SessionValu
         }
 
         return 1;
+    }
+
+    /// <summary>The graph with its symbolic batch made a number, so that everything that depends on it can be folded.</summary>
+    private static Graph WithBatch(Graph graph, int batch)
+    {
+        Graph bound = graph.Clone();
+        for (int i = 0; i < bound.Inputs.Count; i++)
+        {
+            ValueInfo input = bound.Inputs[i];
+            if (input.Dimensions is not [{ Size: null }, ..]) continue;
+            bound.Inputs[i] = input with { Dimensions = [new Dimension(batch), .. input.Dimensions.Skip(1)] };
+        }
+
+        return bound;
     }
 
     private static SessionValue[] Describe(List<ValueInfo> declared, IReadOnlyDictionary<string, ValueSpec> values, int repeats) =>

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using CoInference.Runtime.Plans;
 
 namespace CoInference.Runtime.Execution;
 
@@ -51,13 +52,8 @@ public static class KernelCache
 
         foreach ((string key, double time) in chooser.Measurements()) times[key] = time;
         var ordered = new SortedDictionary<string, double>(times, StringComparer.Ordinal);
-        string temporary = $"{path}.{Environment.ProcessId}.tmp";
-        using (FileStream file = File.Create(temporary))
-        {
-            JsonSerializer.Serialize(file, new KernelCacheFile(Schema, DeviceFingerprint.Current, ordered), KernelCacheJson.Default.KernelCacheFile);
-        }
-
-        File.Move(temporary, path, overwrite: true);
+        var content = new KernelCacheFile(Schema, DeviceFingerprint.Current, ordered);
+        AtomicFile.Write(path, stream => JsonSerializer.Serialize(stream, content, KernelCacheJson.Default.KernelCacheFile));
     }
 
     private static Dictionary<string, double> Read(string path)

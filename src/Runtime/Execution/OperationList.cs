@@ -1,5 +1,3 @@
-using CoInference.Kernels.Tensors;
-
 namespace CoInference.Runtime.Execution;
 
 /// <summary>A graph between import and execution: operations in running order and the values between them.</summary>

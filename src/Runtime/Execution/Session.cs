@@ -112,7 +112,12 @@ public sealed unsafe class Session : IDisposable
     {
         ArgumentNullException.ThrowIfNull(inputs);
         if (inputs.Count != Inputs.Count) throw new ArgumentException($"The network takes {Inputs.Count} inputs, not {inputs.Count}.", nameof(inputs));
-        for (int i = 0; i < inputs.Count; i++) CheckInput(inputs[i], Inputs[i]);
+        for (int i = 0; i < inputs.Count; i++)
+        {
+            if (inputs[i].Type != Inputs[i].Type || (Inputs[i].Shape is { } shape && inputs[i].Shape != shape))
+                throw new ArgumentException($"Input '{Inputs[i].Name}' must be {Inputs[i].Type} {Inputs[i].Shape}, not {inputs[i]}.", nameof(inputs));
+        }
+
         if (_compiled.Interpreted is { } graph) return Interpreter.Run(graph, inputs);
         var outputs = new Tensor[Outputs.Count];
         for (int i = 0; i < outputs.Length; i++) outputs[i] = new Tensor(Outputs[i].Type, Outputs[i].Shape!.Value);
@@ -139,15 +144,19 @@ public sealed unsafe class Session : IDisposable
 
     private void RunFloats(ReadOnlySpan<float> input, Span<float> output, Span<long> stepTicks)
     {
-        CheckFloats(input.Length, output.Length);
+        RequireFloats();
+        if (Inputs[0].Shape is { } expected && input.Length != expected.Count)
+            throw new ArgumentException($"{input.Length} values do not fill input '{Inputs[0].Name}' of shape {expected}.", nameof(input));
+        if (Outputs[0].Shape is { } result && output.Length != result.Count)
+            throw new ArgumentException($"{output.Length} places do not fit output '{Outputs[0].Name}' of shape {result}.", nameof(output));
         if (_compiled.Interpreted is { } graph)
         {
             long started = Stopwatch.GetTimestamp();
-            Tensor result = Interpreter.Run(graph, [Tensor.From(Inputs[0].Shape!.Value, input)])[0];
+            Tensor computed = Interpreter.Run(graph, [Tensor.From(Inputs[0].Shape!.Value, input)])[0];
             if (!stepTicks.IsEmpty) stepTicks[0] = Stopwatch.GetTimestamp() - started;
-            if (result.Count != output.Length)
-                throw new ArgumentException($"The output of the network has shape {result.Shape}, {output.Length} places were given.", nameof(output));
-            result.Values<float>().CopyTo(output);
+            if (computed.Count != output.Length)
+                throw new ArgumentException($"The output of the network has shape {computed.Shape}, {output.Length} places were given.", nameof(output));
+            computed.Values<float>().CopyTo(output);
             return;
         }
 
@@ -191,19 +200,12 @@ public sealed unsafe class Session : IDisposable
 
     private ReadOnlySpan<byte> Part(ReadOnlySpan<byte> bytes, int repeat) => bytes.Slice(bytes.Length / _compiled.Repeats * repeat, bytes.Length / _compiled.Repeats);
 
-    private void CheckFloats(int inputs, int outputs)
+    private void RequireFloats()
     {
-        if (Inputs.Count != 1 || Outputs.Count != 1 || Inputs[0].Type != ElementType.Float32 || Outputs[0].Type != ElementType.Float32)
-            throw new InvalidOperationException($"The network has {Inputs.Count} inputs and {Outputs.Count} outputs: run it on tensors, not on float spans.");
-        if (inputs != Inputs[0].Shape!.Value.Count)
-            throw new ArgumentException($"{inputs} values do not fill input '{Inputs[0].Name}' of shape {Inputs[0].Shape}.", "input");
-        if (Outputs[0].Shape is { } shape && outputs != shape.Count)
-            throw new ArgumentException($"{outputs} places do not fit output '{Outputs[0].Name}' of shape {shape}.", "output");
-    }
-
-    private static void CheckInput(Tensor tensor, SessionValue expected)
-    {
-        if (tensor.Type != expected.Type || (expected.Shape is { } shape && tensor.Shape != shape))
-            throw new ArgumentException($"Input '{expected.Name}' must be {expected.Type} {expected.Shape}, not {tensor}.", "inputs");
+        if (Inputs is not [{ Type: ElementType.Float32, Shape: not null }] || Outputs is not [{ Type: ElementType.Float32 }])
+        {
+            throw new InvalidOperationException(
+                $"The network has {Inputs.Count} inputs and {Outputs.Count} outputs: only one float32 input of known shape and one float32 output can be run on spans.");
+        }
     }
 }

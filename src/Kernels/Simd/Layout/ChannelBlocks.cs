@@ -1,3 +1,4 @@
+using System.Runtime.Intrinsics;
 using CoInference.Kernels.Tensors;
 
 namespace CoInference.Kernels.Simd.Layout;
@@ -52,6 +53,37 @@ public static unsafe class ChannelBlocks
             {
                 float* plane = planes + ((long)lane * pixels);
                 for (int pixel = 0; pixel < pixels; pixel++) plane[pixel] = input[((long)pixel * block) + lane];
+            }
+        }
+    }
+
+    /// <summary>Copies some channels of one image from one block size to another; padding channels become zero.</summary>
+    /// <param name="source">The image's first block, of <paramref name="from"/> channels.</param>
+    /// <param name="from">Channels per block of the source.</param>
+    /// <param name="target">The image's first block, of <paramref name="to"/> channels.</param>
+    /// <param name="to">Channels per block of the target; it divides <paramref name="from"/> or is a multiple of it.</param>
+    /// <param name="channels">Channels of the image.</param>
+    /// <param name="pixels">Pixels of a plane.</param>
+    /// <param name="firstChannel">First channel to copy, a multiple of both blocks.</param>
+    /// <param name="endChannel">Channel after the last to copy, a multiple of both blocks; may lie in the padding.</param>
+    public static void Repack(float* source, int from, float* target, int to, int channels, int pixels, int firstChannel, int endChannel)
+    {
+        int piece = Math.Min(from, to);
+        int sourceChannels = new ActivationLayout(from).PaddedChannels(channels);
+        int targetChannels = new ActivationLayout(to).PaddedChannels(channels);
+        for (int channel = firstChannel; channel < Math.Min(endChannel, targetChannels); channel += piece)
+        {
+            float* output = target + ((long)(channel / to) * to * pixels) + (channel % to);
+            if (channel >= sourceChannels)
+            {
+                for (int pixel = 0; pixel < pixels; pixel++) new Span<float>(output + ((long)pixel * to), piece).Clear();
+                continue;
+            }
+
+            float* input = source + ((long)(channel / from) * from * pixels) + (channel % from);
+            for (int pixel = 0; pixel < pixels; pixel++)
+            {
+                for (int lane = 0; lane < piece; lane += 4) Vector128.Load(input + ((long)pixel * from) + lane).Store(output + ((long)pixel * to) + lane);
             }
         }
     }

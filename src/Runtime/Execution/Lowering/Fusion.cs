@@ -1,12 +1,12 @@
 using CoInference.Kernels.Registry;
 using CoInference.Kernels.Simd.Elementwise;
-using CoInference.Kernels.Tensors;
+using CoInference.Kernels.Simd.Layout;
 
 namespace CoInference.Runtime.Execution;
 
 /// <summary>
 /// Fuses what follows a layer into its store: constant factors and shifts per channel into weights and bias, a residual
-/// sum, a clamp; and a clamp into an elementwise sum.
+/// sum, a clamp; a clamp into an elementwise sum; and chains of channel selections into one.
 /// </summary>
 internal static class Fusion
 {
@@ -17,6 +17,12 @@ internal static class Fusion
             if (operation is ConvOperation layer)
             {
                 while (TryFuse(list, layer))
+                {
+                }
+            }
+            else if (operation is ChannelGatherOperation { Inputs.Count: 1 } first)
+            {
+                while (TryChain(list, first))
                 {
                 }
             }
@@ -50,6 +56,27 @@ internal static class Fusion
             default:
                 return false;
         }
+    }
+
+    /// <summary>Two selections in a row are one: the second one's channels and pixels looked up in the first.</summary>
+    private static bool TryChain(OperationList list, ChannelGatherOperation first)
+    {
+        if (Next(first) is not ChannelGatherOperation { Inputs.Count: 1 } second) return false;
+        int[] channels = Array.ConvertAll(second.Channels, channel => channel < 0 ? -1 : first.Channels[channel]);
+        (PixelGrid a, PixelGrid b) = (first.Grid, second.Grid);
+        first.Grid = a with
+        {
+            FirstRow = a.FirstRow + (b.FirstRow * a.StepY),
+            StepY = a.StepY * b.StepY,
+            OutHeight = b.OutHeight,
+            FirstColumn = a.FirstColumn + (b.FirstColumn * a.StepX),
+            StepX = a.StepX * b.StepX,
+            OutWidth = b.OutWidth,
+        };
+        first.Channels = channels;
+        first.Sources = Array.ConvertAll(channels, channel => channel < 0 ? -1 : 0);
+        list.Absorb(first, second);
+        return true;
     }
 
     /// <summary>The only reader of an operation's only output, or null.</summary>

@@ -29,12 +29,21 @@ internal sealed class GraphLowering
         ["PRelu"] = ElementwiseLowering.PRelu,
         ["Softmax"] = ElementwiseLowering.Softmax,
         ["LogSoftmax"] = ElementwiseLowering.LogSoftmax,
+        ["MaxPool"] = PoolLowering.Max,
+        ["AveragePool"] = PoolLowering.Average,
+        ["GlobalAveragePool"] = PoolLowering.GlobalAverage,
+        ["GlobalMaxPool"] = PoolLowering.GlobalMax,
+        ["ReduceMean"] = PoolLowering.ReduceMean,
+        ["ReduceMax"] = PoolLowering.ReduceMax,
+        ["Concat"] = ChannelLowering.Concat,
+        ["Gather"] = ChannelLowering.Gather,
+        ["Slice"] = ChannelLowering.Slice,
+        ["Pad"] = ChannelLowering.Pad,
         ["Reshape"] = ViewLowering.View,
         ["Flatten"] = ViewLowering.View,
         ["Squeeze"] = ViewLowering.View,
         ["Unsqueeze"] = ViewLowering.View,
         ["Identity"] = ViewLowering.View,
-        ["Dropout"] = ViewLowering.Dropout,
     };
 
     private readonly Graph _graph;
@@ -48,6 +57,12 @@ internal sealed class GraphLowering
         _specs = specs;
         _context = context;
     }
+
+    /// <summary>
+    /// Whether every node already has a builder, so that simplifying first would change nothing that matters here: true
+    /// for graphs that were simplified before, as those a search prices by the thousand.
+    /// </summary>
+    public static bool IsReadyFor(Graph graph) => graph.Nodes.TrueForAll(node => node.Domain.Length == 0 && Builders.ContainsKey(node.OpType));
 
     /// <summary>Lowers and fuses.</summary>
     /// <param name="graph">The simplified graph.</param>

@@ -1,5 +1,3 @@
-using CoInference.Kernels.Tensors;
-
 namespace CoInference.Runtime.Execution;
 
 /// <summary>Operators that only change the shape.</summary>
@@ -12,11 +10,5 @@ internal static class ViewLowering
         var operation = new ViewOperation(view.Node.Name, view.Node.OpType);
         operation.Inputs.Add(input);
         return operation;
-    }
-
-    public static Operation? Dropout(NodeView view)
-    {
-        bool training = view.Input(2)?.Constant is not { Type: ElementType.Bool } flag ? view.Input(2) is not null : flag.Values<bool>()[0];
-        return training || view.Node.Outputs.Count > 1 ? null : View(view);
     }
 }

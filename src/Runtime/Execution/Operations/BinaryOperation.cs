@@ -40,9 +40,10 @@ internal sealed class BinaryOperation(string node, string op, BinaryFunction fun
         if (Broadcast != Broadcast.Scalar) return StepCost.AnyLayout(this, "simd");
         double time = StepCost.Streaming(StepCost.Bytes(this));
         ActivationLayout plain = ActivationLayout.Nchw;
-        ActivationLayout blocked = StepCost.Blocked;
         var rowMajor = new StepVariant("simd", [plain, plain], [plain], time);
-        return Outputs[0].Image is null ? [rowMajor] : [new StepVariant("simd", [blocked, plain], [blocked], time), rowMajor];
+        return Outputs[0].Image is null
+            ? [rowMajor]
+            : [.. StepCost.Blocked.Select(layout => new StepVariant("simd", [layout, plain], [layout], time)), rowMajor];
     }
 
     public override PreparedStep Prepare(StepVariant variant, bool randomWeights)

@@ -47,42 +47,49 @@ internal sealed class ReorderOperation : Operation
     private sealed unsafe class ReorderStep : PartitionedStep
     {
         private readonly ImageShape _image;
-        private readonly bool _packs;
-        private readonly int _block;
-        private readonly int _blocks;
+        private readonly int _from;
+        private readonly int _to;
+        private readonly int _units;
+        private readonly int _unitChannels;
         private readonly float* _source;
         private readonly float* _target;
 
         public ReorderStep(PlanValue value, ActivationLayout from, ActivationLayout to, StepBuffers buffers)
-            : base(buffers.Workers, Units(value, from, to), 2 * value.Bytes(ActivationLayout.Nchw))
+            : base(buffers.Workers, value.Image!.Value.Batch * Units(value, from, to), 2 * value.Bytes(ActivationLayout.Nchw))
         {
             _image = value.Image!.Value;
-            _packs = from.IsNchw;
-            ActivationLayout blocked = _packs ? to : from;
-            _block = blocked.Block;
-            _blocks = blocked.PaddedChannels(_image.Channels) / _block;
+            _from = from.Block;
+            _to = to.Block;
+            _units = Units(value, from, to);
+            _unitChannels = Math.Max(_from, _to);
             _source = (float*)buffers.Inputs[0];
             _target = (float*)buffers.Outputs[0];
         }
 
         protected override void RunUnits(int first, int end)
         {
-            long rowMajor = (long)_image.Channels * _image.Pixels;
-            long blocked = (long)_blocks * _block * _image.Pixels;
+            long sourceImage = Padded(_from);
+            long targetImage = Padded(_to);
             while (first < end)
             {
-                (int n, int block) = Math.DivRem(first, _blocks);
-                int stop = Math.Min(_blocks, block + end - first);
-                if (_packs) ChannelBlocks.Pack(_source + (n * rowMajor), _target + (n * blocked), _image.Channels, _image.Pixels, _block, block, stop);
-                else ChannelBlocks.Unpack(_source + (n * blocked), _target + (n * rowMajor), _image.Channels, _image.Pixels, _block, block, stop);
-                first += stop - block;
+                (int n, int unit) = Math.DivRem(first, _units);
+                int stop = Math.Min(_units, unit + end - first);
+                float* source = _source + (n * sourceImage);
+                float* target = _target + (n * targetImage);
+                if (_from == 1) ChannelBlocks.Pack(source, target, _image.Channels, _image.Pixels, _to, unit, stop);
+                else if (_to == 1) ChannelBlocks.Unpack(source, target, _image.Channels, _image.Pixels, _from, unit, stop);
+                else ChannelBlocks.Repack(source, _from, target, _to, _image.Channels, _image.Pixels, unit * _unitChannels, stop * _unitChannels);
+                first += stop - unit;
             }
         }
 
+        private long Padded(int block) => (long)new ActivationLayout(block).PaddedChannels(_image.Channels) * _image.Pixels;
+
+        // A unit is one block of the wider layout, so that no two units write the same block.
         private static int Units(PlanValue value, ActivationLayout from, ActivationLayout to)
         {
-            ActivationLayout blocked = from.IsNchw ? to : from;
-            return value.Image!.Value.Batch * blocked.PaddedChannels(value.Image.Value.Channels) / blocked.Block;
+            int block = Math.Max(from.Block, to.Block);
+            return (value.Image!.Value.Channels + block - 1) / block;
         }
     }
 }

@@ -14,7 +14,7 @@ internal sealed class ViewOperation(string node, string op) : Operation(node, op
     {
         StepVariant rowMajor = StepCost.Uniform(this, "view", ActivationLayout.Nchw, 0);
         return Inputs[0].Image is { } image && image == Outputs[0].Image
-            ? [StepCost.Uniform(this, "view", StepCost.Blocked, 0), rowMajor]
+            ? [.. StepCost.Blocked.Select(layout => StepCost.Uniform(this, "view", layout, 0)), rowMajor]
             : [rowMajor];
     }
 
