@@ -14,6 +14,7 @@ public sealed class KernelChooser
 {
     // A search asks for the same few thousand shapes again and again; a runaway caller must not grow this for ever.
     private const int MaximumMemo = 1 << 16;
+    private const double HopelessFactor = 4;
 
     private static readonly Lazy<KernelChooser> LazyDefault = new(() => KernelCache.Load(KernelCache.DefaultPath));
 
@@ -75,7 +76,10 @@ public sealed class KernelChooser
         if (_memo.Count >= MaximumMemo) _memo.Clear();
         StepVariant[] all = [.. AllConvolutions(layer)];
         StepVariant[] measured = [.. all.Where(variant => _microseconds.ContainsKey(variant.Convolution!.Key))];
-        return _memo[layer] = measured.Length > 0 ? measured : all;
+        if (measured.Length > 0) all = measured;
+        // No saved reorder makes up for a kernel this much slower; fewer candidates make plans cheaper.
+        double bound = all.Length == 0 ? 0 : HopelessFactor * all.Min(variant => variant.Microseconds);
+        return _memo[layer] = [.. all.Where(variant => variant.Microseconds <= bound)];
     }
 
     /// <summary>As <see cref="Convolutions"/>, with the candidates that nobody measured.</summary>

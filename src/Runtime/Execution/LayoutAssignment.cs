@@ -5,7 +5,7 @@ namespace CoInference.Runtime.Execution;
 /// <summary>
 /// Chooses a variant for every operation so that the expected time of all kernels and of the reorders between
 /// disagreeing neighbours is low: coordinate descent from two starting points, one that follows each producer's layout
-/// and one that is row-major throughout; the cheaper end wins.
+/// and, when a layer has a row-major kernel, one that is row-major throughout; the cheaper end wins.
 /// </summary>
 /// <remarks>
 /// A single start can be stuck where changing one operation alone pays two reorders although changing a run of them
@@ -44,7 +44,7 @@ internal sealed class LayoutAssignment
     {
         var assignment = new LayoutAssignment(operations, context);
         (StepVariant[] choice, double cost) following = assignment.Descend(rowMajor: false);
-        if (assignment._variants.All(variants => variants.Count == 1)) return following.choice;
+        if (!assignment.HasRowMajorLayer()) return following.choice;
         (StepVariant[] choice, double cost) rowMajor = assignment.Descend(rowMajor: true);
         return rowMajor.cost < following.cost ? rowMajor.choice : following.choice;
     }
@@ -94,6 +94,16 @@ internal sealed class LayoutAssignment
         double cost = 0;
         for (int i = 0; i < _operations.Length; i++) cost += _chosen[i]!.Microseconds + InputCost(i, _chosen[i]!);
         return ((StepVariant[])_chosen.Clone()!, cost);
+    }
+
+    private bool HasRowMajorLayer()
+    {
+        for (int i = 0; i < _operations.Length; i++)
+        {
+            if (_operations[i] is ConvOperation && _variants[i].Count > 1 && _variants[i].Any(IsRowMajor)) return true;
+        }
+
+        return false;
     }
 
     private static bool IsRowMajor(StepVariant variant) =>
