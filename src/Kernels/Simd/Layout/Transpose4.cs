@@ -1,0 +1,45 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.Arm;
+using System.Runtime.Intrinsics.X86;
+
+namespace CoInference.Kernels.Simd.Layout;
+
+/// <summary>Transposition of a 4 x 4 tile in registers: the finest step of every change of layout.</summary>
+internal static unsafe class Transpose4
+{
+    /// <summary>Writes target[j][i] = source[i][j] for i, j below 4; strides are in floats.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Run(float* source, long sourceStride, float* target, long targetStride)
+    {
+        Vector128<float> row0 = Vector128.Load(source);
+        Vector128<float> row1 = Vector128.Load(source + sourceStride);
+        Vector128<float> row2 = Vector128.Load(source + (2 * sourceStride));
+        Vector128<float> row3 = Vector128.Load(source + (3 * sourceStride));
+        // Interleave rows 0 with 2 and 1 with 3, then the results with each other: columns come out in order.
+        Vector128<float> low02 = Low(row0, row2);
+        Vector128<float> high02 = High(row0, row2);
+        Vector128<float> low13 = Low(row1, row3);
+        Vector128<float> high13 = High(row1, row3);
+        Low(low02, low13).Store(target);
+        High(low02, low13).Store(target + targetStride);
+        Low(high02, high13).Store(target + (2 * targetStride));
+        High(high02, high13).Store(target + (3 * targetStride));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector128<float> Low(Vector128<float> a, Vector128<float> b)
+    {
+        if (Sse.IsSupported) return Sse.UnpackLow(a, b);
+        if (AdvSimd.Arm64.IsSupported) return AdvSimd.Arm64.ZipLow(a, b);
+        return Vector128.Create(a[0], b[0], a[1], b[1]);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector128<float> High(Vector128<float> a, Vector128<float> b)
+    {
+        if (Sse.IsSupported) return Sse.UnpackHigh(a, b);
+        if (AdvSimd.Arm64.IsSupported) return AdvSimd.Arm64.ZipHigh(a, b);
+        return Vector128.Create(a[2], b[2], a[3], b[3]);
+    }
+}

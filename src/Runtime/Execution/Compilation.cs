@@ -1,0 +1,66 @@
+using CoInference.Kernels.Tensors;
+using CoInference.Runtime.Graphs;
+
+namespace CoInference.Runtime.Execution;
+
+/// <summary>The way from a graph to a plan: fix the batch, simplify, infer shapes, lower and fuse, choose layouts and kernels.</summary>
+/// <param name="Graph">The simplified graph.</param>
+/// <param name="Plan">The plan; null when a shape is known only from data.</param>
+/// <param name="Inputs">Inputs with shapes at the batch size.</param>
+/// <param name="Outputs">Outputs with shapes at the batch size.</param>
+/// <param name="Repeats">How often the plan runs for one batch.</param>
+internal sealed record Compilation(Graph Graph, ExecutionPlan? Plan, SessionValue[] Inputs, SessionValue[] Outputs, int Repeats)
+{
+    public static Compilation Create(Graph graph, SessionOptions options)
+    {
+        int repeats = Repeat(graph, options.BatchSize);
+        int batch = options.BatchSize / repeats;
+        Graph simplified = GraphLowering.IsReadyFor(graph) ? graph : GraphSimplifier.Simplify(WithBatch(graph, batch), batch);
+        IReadOnlyDictionary<string, ValueSpec> values = ShapeInference.Infer(simplified, null, batch);
+        var context = new PlanContext(options.EffectiveThreads, options.Chooser, options.ForcedKernel);
+        OperationList? operations = GraphLowering.Lower(simplified, values, context, options.Reference);
+        ExecutionPlan? plan = operations is null ? null : ExecutionPlan.Create(operations, context);
+        return new Compilation(
+            simplified, plan, Describe(simplified.Inputs, values, repeats), Describe(simplified.Outputs, values, repeats), repeats);
+    }
+
+    /// <summary>1 when the batch is symbolic or fits; the batch size when the graph is fixed at one image.</summary>
+    private static int Repeat(Graph graph, int batchSize)
+    {
+        if (batchSize == 1) return 1;
+        foreach (ValueInfo input in graph.Inputs)
+        {
+            if (input.Dimensions is not [{ Size: { } size }, ..] || size == batchSize) continue;
+            if (size != 1) throw new ArgumentException($"Input '{input.Name}' has a fixed batch of {size}; batch size {batchSize} does not fit.", nameof(batchSize));
+            if (graph.Inputs.Count == 1) return batchSize;
+            throw new ArgumentException($"Input '{input.Name}' has a fixed batch of 1; batch size {batchSize} does not fit a network of several inputs.", nameof(batchSize));
+        }
+
+        return 1;
+    }
+
+    /// <summary>The graph with its symbolic batch made a number, so that everything that depends on it can be folded.</summary>
+    private static Graph WithBatch(Graph graph, int batch)
+    {
+        Graph bound = graph.Clone();
+        for (int i = 0; i < bound.Inputs.Count; i++)
+        {
+            ValueInfo input = bound.Inputs[i];
+            if (input.Dimensions is not [{ Size: null }, ..]) continue;
+            bound.Inputs[i] = input with { Dimensions = [new Dimension(batch), .. input.Dimensions.Skip(1)] };
+        }
+
+        return bound;
+    }
+
+    private static SessionValue[] Describe(List<ValueInfo> declared, IReadOnlyDictionary<string, ValueSpec> values, int repeats) =>
+        [.. declared.Select(value => new SessionValue(value.Name, values[value.Name].Type, Repeated(values[value.Name].Shape, repeats)))];
+
+    private static TensorShape? Repeated(TensorShape? shape, int repeats)
+    {
+        if (repeats == 1 || shape is not { Rank: > 0 } known) return shape;
+        int[] dimensions = known.Dimensions.ToArray();
+        dimensions[0] *= repeats;
+        return new TensorShape(dimensions);
+    }
+}

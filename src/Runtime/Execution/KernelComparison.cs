@@ -1,0 +1,196 @@
+using CoInference.Kernels.Devices;
+using CoInference.Kernels.Reference;
+using CoInference.Kernels.Registry;
+using CoInference.Kernels.Tensors;
+
+namespace CoInference.Runtime.Execution;
+
+/// <summary>One candidate kernel of a layer, timed and checked.</summary>
+/// <param name="Kernel">Kernel name.</param>
+/// <param name="Form">Weight form whose zeros the kernel skips.</param>
+/// <param name="Tile">Register tile.</param>
+/// <param name="Sparsity">Share of zero units of that form in the weights, 0 to 1.</param>
+/// <param name="Threads">Threads.</param>
+/// <param name="MedianMicroseconds">Median time of one run.</param>
+/// <param name="P10Microseconds">Time that a tenth of the samples stay below.</param>
+/// <param name="P90Microseconds">Time that nine tenths of the samples stay below.</param>
+/// <param name="Gflops">Floating-point operations of the dense layer per median time, in 1e9 per second.</param>
+/// <param name="MaxRelativeError">Largest difference from the scalar reference, relative to its largest magnitude.</param>
+/// <param name="IsPicked">Whether a session would run the layer on this kernel.</param>
+public sealed record KernelTiming(
+    string Kernel,
+    WeightForm Form,
+    string Tile,
+    double Sparsity,
+    int Threads,
+    double MedianMicroseconds,
+    double P10Microseconds,
+    double P90Microseconds,
+    double Gflops,
+    double MaxRelativeError,
+    bool IsPicked);
+
+/// <summary>All kernels that can run one layer, timed against each other and checked against the scalar reference.</summary>
+/// <param name="Shape">The layer.</param>
+/// <param name="Rows">One row per kernel, fastest first.</param>
+public sealed record KernelComparison(ConvShape Shape, IReadOnlyList<KernelTiming> Rows)
+{
+    /// <summary>Samples per kernel that <see cref="Run"/> takes when the caller does not say.</summary>
+    public const int DefaultRounds = 15;
+
+    /// <summary>Median time of the pick over that of the fastest kernel: 1 when the choice is right.</summary>
+    public double PickOverBest => Rows.First(row => row.IsPicked).MedianMicroseconds / Rows.Min(row => row.MedianMicroseconds);
+
+    /// <summary>Times and checks every kernel on a layer of random weights.</summary>
+    /// <param name="shape">The layer.</param>
+    /// <param name="form">How the zeros are placed; <see cref="WeightForm.Dense"/> for none.</param>
+    /// <param name="sparsity">Share of zero weights (of zero blocks for <see cref="WeightForm.Block"/>), 0 to below 1.</param>
+    /// <param name="threads">Threads, at least 1.</param>
+    /// <param name="epilogue">What is fused into the store; a residual of random values is made when it has one.</param>
+    /// <param name="chooser">Whose pick is marked; null for the default.</param>
+    /// <param name="rounds">Samples per kernel.</param>
+    /// <param name="cancellation">Stops between samples.</param>
+    /// <exception cref="ArgumentException">The shape is invalid or a number is out of range.</exception>
+    /// <exception cref="OperationCanceledException">The run was cancelled.</exception>
+    public static KernelComparison Run(
+        ConvShape shape,
+        WeightForm form = WeightForm.Dense,
+        double sparsity = 0,
+        int threads = 1,
+        Epilogue epilogue = default,
+        KernelChooser? chooser = null,
+        int rounds = DefaultRounds,
+        CancellationToken cancellation = default)
+    {
+        ArgumentNullException.ThrowIfNull(shape);
+        shape.Validate();
+        ArgumentOutOfRangeException.ThrowIfLessThan(threads, 1);
+        ArgumentOutOfRangeException.ThrowIfLessThan(rounds, 1);
+        if (!(sparsity >= 0 && sparsity < 1)) throw new ArgumentOutOfRangeException(nameof(sparsity), sparsity, "Expected at least 0 and less than 1.");
+        if (form == WeightForm.Dense && sparsity > 0) throw new ArgumentException("A dense layer has no sparsity; name the form of the zeros.", nameof(sparsity));
+        chooser ??= KernelChooser.Default;
+
+        var layer = new RandomLayer(shape, epilogue, form, 1 - sparsity);
+        IReadOnlyList<StepVariant> offered = chooser.Convolutions(shape, epilogue, layer.Zeros, threads);
+        string picked = offered.MinBy(variant => variant.Microseconds)?.Kernel
+            ?? throw new NotSupportedException($"No kernel of this build runs convolution {shape}.");
+        StepVariant[] candidates = [.. chooser.AllConvolutions(shape, epilogue, layer.Zeros, threads)];
+        using WorkerSet? own = threads > 1 ? new WorkerSet(threads) : null;
+        WorkerSet workers = own ?? WorkerSet.Single;
+        LayerRun[] runs = [.. candidates.Select(candidate => new LayerRun(layer, candidate, workers))];
+        double[] errors = [.. runs.Select(run => run.MaxRelativeError())];
+        double[][] samples = InterleavedTimer.Measure([.. runs.Select(run => (Action)run.Execute)], rounds, cancellation);
+
+        var rows = new KernelTiming[runs.Length];
+        for (int i = 0; i < rows.Length; i++)
+        {
+            ConvKernel kernel = candidates[i].Convolution!.Kernel;
+            double median = InterleavedTimer.Quantile(samples[i], 0.5);
+            rows[i] = new KernelTiming(
+                kernel.Name,
+                kernel.Form,
+                kernel.Tile,
+                kernel.Form == WeightForm.Dense ? 0 : sparsity,
+                threads,
+                median,
+                InterleavedTimer.Quantile(samples[i], 0.1),
+                InterleavedTimer.Quantile(samples[i], 0.9),
+                2e-3 * shape.MultiplyAdds / median,
+                errors[i],
+                kernel.Name == picked);
+        }
+
+        Array.Sort(rows, (a, b) => a.MedianMicroseconds.CompareTo(b.MedianMicroseconds));
+        return new KernelComparison(shape, rows);
+    }
+
+    /// <summary>Random data of a layer, row-major, and what the reference makes of it.</summary>
+    private sealed class RandomLayer
+    {
+        private readonly PlanValue _input;
+        private readonly PlanValue _output;
+
+        public RandomLayer(ConvShape shape, Epilogue epilogue, WeightForm form, double density)
+        {
+            Shape = shape;
+            Epilogue = epilogue;
+            (Weights, Bias) = RandomWeights.Create(shape, form, density);
+            Zeros = WeightZeros.Of(Tensor.From<float>(new TensorShape(shape.OutChannels, Weights.Length / shape.OutChannels), Weights), shape.OutChannels, false);
+            Input = new Tensor(ElementType.Float32, new TensorShape(shape.Batch, shape.InChannels, shape.InHeight, shape.InWidth));
+            Residual = new Tensor(ElementType.Float32, new TensorShape(shape.Batch, shape.OutChannels, shape.OutHeight, shape.OutWidth));
+            Expected = new Tensor(ElementType.Float32, Residual.Shape);
+            RandomWeights.Fill(Input.Values<float>());
+            if (epilogue.HasResidual) RandomWeights.Fill(Residual.Values<float>());
+            ReferenceConv.Run(shape, epilogue, Input.Values<float>(), Weights, Bias, Residual.Values<float>(), Expected.Values<float>());
+            _input = new PlanValue("input", ElementType.Float32, Input.Shape);
+            _output = new PlanValue("output", ElementType.Float32, Residual.Shape);
+        }
+
+        public ConvShape Shape { get; }
+
+        public Epilogue Epilogue { get; }
+
+        public float[] Weights { get; }
+
+        public float[] Bias { get; }
+
+        public WeightZeros Zeros { get; }
+
+        public Tensor Input { get; }
+
+        public Tensor Residual { get; }
+
+        public Tensor Expected { get; }
+
+        public Tensor InputIn(ActivationLayout layout) => layout.IsNchw ? Input : ReorderOperation.Convert(Input, _input, layout);
+
+        public Tensor ResidualIn(ActivationLayout layout) => layout.IsNchw ? Residual : ReorderOperation.Convert(Residual, _output, layout);
+
+        public Tensor ExpectedIn(ActivationLayout layout) => layout.IsNchw ? Expected : ReorderOperation.Convert(Expected, _output, layout);
+    }
+
+    private sealed unsafe class LayerRun
+    {
+        private readonly PreparedConv _prepared;
+        private readonly Tensor _input;
+        private readonly Tensor? _residual;
+        private readonly Tensor _output;
+        private readonly Tensor _expected;
+        private readonly AlignedBuffer _scratch;
+        private readonly WorkerSet _workers;
+
+        public LayerRun(RandomLayer layer, StepVariant candidate, WorkerSet workers)
+        {
+            _prepared = candidate.Convolution!.Kernel.Prepare(layer.Shape, layer.Epilogue, layer.Weights, layer.Bias);
+            _input = layer.InputIn(candidate.Inputs[0]);
+            _residual = layer.Epilogue.HasResidual ? layer.ResidualIn(candidate.Outputs[0]) : null;
+            _expected = layer.ExpectedIn(candidate.Outputs[0]);
+            _output = new Tensor(ElementType.Float32, _expected.Shape);
+            _scratch = new AlignedBuffer(Arena.Padded(_prepared.ScratchBytes(workers.Threads)));
+            _workers = workers;
+        }
+
+        public void Execute()
+        {
+            float* residual = _residual is null ? null : (float*)_residual.Pointer;
+            _prepared.Run((float*)_input.Pointer, residual, (float*)_output.Pointer, _scratch.Pointer, _workers);
+            GC.KeepAlive(this);
+        }
+
+        public double MaxRelativeError()
+        {
+            Execute();
+            double largest = 0;
+            double difference = 0;
+            ReadOnlySpan<float> expected = _expected.Values<float>();
+            ReadOnlySpan<float> actual = _output.Values<float>();
+            for (int i = 0; i < expected.Length; i++)
+            {
+                largest = Math.Max(largest, Math.Abs(expected[i]));
+                difference = Math.Max(difference, Math.Abs(expected[i] - (double)actual[i]));
+            }
+
+            return largest == 0 ? difference : difference / largest;
+        }
+    }
+}

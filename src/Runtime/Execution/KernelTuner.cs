@@ -1,0 +1,84 @@
+using CoInference.Kernels.Devices;
+using CoInference.Runtime.Graphs;
+
+namespace CoInference.Runtime.Execution;
+
+/// <summary>How far a tuning run is.</summary>
+/// <param name="Done">Layers measured.</param>
+/// <param name="Total">Layers to measure.</param>
+/// <param name="Layer">The layer just measured.</param>
+public readonly record struct TuningProgress(int Done, int Total, string Layer);
+
+/// <summary>Times the candidate kernels of layers on this machine and teaches a <see cref="KernelChooser"/> the results.</summary>
+public static class KernelTuner
+{
+    private const int Rounds = 9;
+
+    /// <summary>
+    /// Measures, for every convolution of the steps, all kernels that could run it, interleaved, and records the median
+    /// of each. Layers that the chooser already has measurements of all candidates for are skipped.
+    /// </summary>
+    /// <param name="steps">Steps from <see cref="Session.Describe"/>; other than convolutions are passed over.</param>
+    /// <param name="chooser">Receives the times; save it with <see cref="KernelCache.Save"/>.</param>
+    /// <param name="progress">Told after each layer.</param>
+    /// <param name="cancellation">Stops between samples; what was measured stays recorded.</param>
+    /// <returns>Layers measured.</returns>
+    /// <exception cref="OperationCanceledException">The run was cancelled.</exception>
+    public static int Tune(
+        IEnumerable<StepSpec> steps, KernelChooser chooser, IProgress<TuningProgress>? progress = null, CancellationToken cancellation = default)
+    {
+        ArgumentNullException.ThrowIfNull(steps);
+        ArgumentNullException.ThrowIfNull(chooser);
+        var layers = new Dictionary<string, (ConvOperation Layer, StepVariant[] Candidates, int Threads)>(StringComparer.Ordinal);
+        foreach (StepSpec step in steps)
+        {
+            if (step.Recipe is not { Operation: ConvOperation layer, Threads: var threads }) continue;
+            StepVariant[] candidates = Candidates(layer, chooser, threads);
+            string missing = string.Join('\n', candidates.Select(candidate => candidate.Convolution!.Key).Where(key => chooser.MeasuredMicroseconds(key) is null));
+            if (missing.Length > 0) layers.TryAdd(missing, (layer, candidates, threads));
+        }
+
+        int done = 0;
+        foreach ((ConvOperation layer, StepVariant[] candidates, int threads) in layers.Values)
+        {
+            Measure(layer, candidates, threads, chooser, cancellation);
+            progress?.Report(new TuningProgress(++done, layers.Count, $"{layer.Shape}"));
+        }
+
+        return done;
+    }
+
+    /// <summary>
+    /// As <see cref="Tune(IEnumerable{StepSpec}, KernelChooser, IProgress{TuningProgress}?, CancellationToken)"/> for all
+    /// layers of a graph.
+    /// </summary>
+    /// <exception cref="OperationCanceledException">The run was cancelled.</exception>
+    public static int Tune(
+        Graph graph, SessionOptions options, KernelChooser chooser, IProgress<TuningProgress>? progress = null, CancellationToken cancellation = default)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        return Tune(Session.Describe(graph, options with { Chooser = chooser }), chooser, progress, cancellation);
+    }
+
+    /// <summary>
+    /// Candidates worth timing: those whose estimate is not hopeless, so that a layer with a fast kernel is not also run
+    /// on a scalar one.
+    /// </summary>
+    private static StepVariant[] Candidates(ConvOperation layer, KernelChooser chooser, int threads)
+    {
+        const double Hopeless = 6;
+        StepVariant[] all = [.. chooser.AllConvolutions(layer.Shape, layer.Epilogue, layer.Weights.Zeros, threads)];
+        double Estimate(StepVariant variant) => variant.Convolution!.Kernel.EstimateMicroseconds(layer.Shape, variant.Convolution.Density);
+        double best = all.Min(Estimate);
+        return [.. all.Where(variant => Estimate(variant) <= Hopeless * best)];
+    }
+
+    private static void Measure(ConvOperation layer, StepVariant[] candidates, int threads, KernelChooser chooser, CancellationToken cancellation)
+    {
+        using WorkerSet? own = threads > 1 ? new WorkerSet(threads) : null;
+        var context = new PlanContext(threads, chooser, null);
+        StandaloneStep[] steps = [.. candidates.Select(candidate => StandaloneStep.Create(layer.Describe(candidate, context), own ?? WorkerSet.Single))];
+        double[][] samples = InterleavedTimer.Measure([.. steps.Select(step => (Action)step.Run)], Rounds, cancellation);
+        for (int i = 0; i < steps.Length; i++) chooser.Record(candidates[i].Convolution!.Key, InterleavedTimer.Quantile(samples[i], 0.5));
+    }
+}

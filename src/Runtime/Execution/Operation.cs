@@ -1,0 +1,87 @@
+using CoInference.Kernels.Registry;
+using CoInference.Kernels.Tensors;
+
+namespace CoInference.Runtime.Execution;
+
+/// <summary>One way to run an operation: a kernel and the layouts it reads and writes.</summary>
+/// <param name="Kernel">Kernel name for tables.</param>
+/// <param name="Inputs">Layout of each input.</param>
+/// <param name="Outputs">Layout of each output.</param>
+/// <param name="Microseconds">Expected time of one run.</param>
+/// <param name="Convolution">The registry row and density of a convolution; null for other operations.</param>
+internal sealed record StepVariant(
+    string Kernel,
+    ActivationLayout[] Inputs,
+    ActivationLayout[] Outputs,
+    double Microseconds,
+    ConvCandidate? Convolution = null);
+
+/// <summary>A node, or several fused ones, between import and execution.</summary>
+internal abstract class Operation(string node, string op)
+{
+    /// <summary>Name of the node the operation computes; of the last one when several are fused.</summary>
+    public string Node { get; set; } = node;
+
+    /// <summary>Operator name for tables.</summary>
+    public string Op { get; } = op;
+
+    /// <summary>Values read.</summary>
+    public List<PlanValue> Inputs { get; } = [];
+
+    /// <summary>Values written.</summary>
+    public List<PlanValue> Outputs { get; } = [];
+
+    /// <summary>The ways to run the operation; at least one.</summary>
+    public abstract IReadOnlyList<StepVariant> Variants(PlanContext context);
+
+    /// <summary>Attributes, epilogue and whatever else determines the time besides shapes, layouts and kernel.</summary>
+    public abstract string Attributes { get; }
+
+    /// <summary>Packs weights for a variant.</summary>
+    /// <param name="variant">The way to run.</param>
+    /// <param name="randomWeights">Whether to use random weights of the variant's density in place of the real ones.</param>
+    public abstract PreparedStep Prepare(StepVariant variant, bool randomWeights);
+
+    /// <summary>Whether the output may be written over input <paramref name="input"/> when nothing else needs that input.</summary>
+    public virtual bool MayOverwrite(int input) => false;
+
+    /// <summary>Whether the output is input 0 under another shape, so that no step is needed.</summary>
+    public virtual bool IsView => false;
+
+    /// <summary>Describes the step that a variant gives.</summary>
+    public virtual StepSpec Describe(StepVariant variant, PlanContext context)
+    {
+        long bytes = 0;
+        for (int i = 0; i < Inputs.Count; i++) bytes += Inputs[i].Bytes(variant.Inputs[i]);
+        for (int i = 0; i < Outputs.Count; i++) bytes += Outputs[i].Bytes(variant.Outputs[i]);
+        return new StepSpec
+        {
+            Node = Node,
+            Op = Op,
+            Kernel = variant.Kernel,
+            Key = $"{Op}|{variant.Kernel}|{Operands(Inputs, variant.Inputs)}>{Operands(Outputs, variant.Outputs)}|{Attributes}|t{context.Threads}",
+            Bytes = bytes,
+            EstimatedMicroseconds = variant.Microseconds,
+            Recipe = new StepRecipe(this, variant, context.Threads),
+        };
+    }
+
+    private static string Operands(List<PlanValue> values, ActivationLayout[] layouts) =>
+        string.Join('+', values.Select((value, i) =>
+            $"{value.Type.ToString().ToLowerInvariant()}[{string.Join('x', value.Shape.Dimensions.ToArray())}]{layouts[i]}{(value.Constant is null ? "" : "!")}"));
+}
+
+/// <summary>What a spec needs to rebuild its step alone.</summary>
+internal sealed record StepRecipe(Operation Operation, StepVariant Variant, int Threads);
+
+/// <summary>What planning depends on besides the graph.</summary>
+/// <param name="Threads">Threads that share a step.</param>
+/// <param name="Chooser">Source of measured times.</param>
+/// <param name="ForcedKernel">Convolution kernel to use wherever it fits, or null.</param>
+internal sealed record PlanContext(int Threads, KernelChooser Chooser, string? ForcedKernel);
+
+/// <summary>A convolution kernel for one layer.</summary>
+/// <param name="Kernel">The registry row.</param>
+/// <param name="Density">Density the row sees, in steps of 1/32.</param>
+/// <param name="Key">The step's key.</param>
+internal sealed record ConvCandidate(ConvKernel Kernel, double Density, string Key);

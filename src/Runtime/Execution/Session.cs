@@ -1,0 +1,211 @@
+using System.Diagnostics;
+using System.Runtime.InteropServices;
+using CoInference.Kernels.Devices;
+using CoInference.Kernels.Tensors;
+using CoInference.Runtime.Graphs;
+
+namespace CoInference.Runtime.Execution;
+
+/// <summary>
+/// A graph compiled for one batch size: nodes fused, layouts and kernels chosen, weights packed and all memory planned,
+/// so that a run of fast steps allocates nothing and takes no lock.
+/// </summary>
+/// <remarks>
+/// An operator, element type or attribute without a fast step runs on its reference kernel inside the session; a graph
+/// whose shapes depend on data runs on <see cref="Interpreter"/> as a whole. One caller at a time; <see cref="Fork"/>
+/// gives further sessions that share the packed weights and may run at the same time.
+/// </remarks>
+public sealed unsafe class Session : IDisposable
+{
+    private readonly CompiledGraph _compiled;
+    private readonly WorkerSet _workers;
+    private readonly WorkerSet? _ownedWorkers;
+    private readonly AlignedBuffer? _arena;
+    private readonly Step[] _steps;
+
+    private Session(CompiledGraph compiled, SessionOptions options)
+    {
+        _compiled = compiled;
+        if (options.Workers is null && options.Threads > 1) _ownedWorkers = new WorkerSet(options.Threads);
+        _workers = options.Workers ?? _ownedWorkers ?? WorkerSet.Single;
+        Options = options;
+        (_arena, _steps) = compiled.Bind(_workers);
+    }
+
+    /// <summary>How the session was compiled.</summary>
+    public SessionOptions Options { get; }
+
+    /// <summary>Inputs in graph order.</summary>
+    public IReadOnlyList<SessionValue> Inputs => _compiled.Inputs;
+
+    /// <summary>Outputs in graph order.</summary>
+    public IReadOnlyList<SessionValue> Outputs => _compiled.Outputs;
+
+    /// <summary>The steps in running order; a single one named <c>interpreter</c> when the graph's shapes depend on data.</summary>
+    public IReadOnlyList<StepSpec> Steps => _compiled.Specs;
+
+    /// <summary>Bytes of the activations' memory, scratch included.</summary>
+    public long ArenaBytes => _arena?.Length ?? 0;
+
+    /// <summary>Compiles a graph. Nothing is timed.</summary>
+    /// <exception cref="NotSupportedException">The graph uses an operator or feature that this build does not have.</exception>
+    /// <exception cref="InvalidDataException">The graph is inconsistent.</exception>
+    /// <exception cref="ArgumentException">An option is out of range, or the batch size does not fit the graph's fixed batch.</exception>
+    public static Session Create(Graph graph, SessionOptions? options = null)
+    {
+        ArgumentNullException.ThrowIfNull(graph);
+        options ??= new SessionOptions();
+        options.Validate();
+        return new Session(CompiledGraph.Create(graph, options), options);
+    }
+
+    /// <summary>
+    /// The steps that <see cref="Create"/> would compile, without packing weights or taking memory: cheap enough to
+    /// price thousands of variants of a network.
+    /// </summary>
+    /// <exception cref="NotSupportedException">The graph uses an operator or feature that this build does not have.</exception>
+    /// <exception cref="InvalidDataException">The graph is inconsistent.</exception>
+    /// <exception cref="ArgumentException">An option is out of range, or the batch size does not fit the graph's fixed batch.</exception>
+    public static IReadOnlyList<StepSpec> Describe(Graph graph, SessionOptions? options = null)
+    {
+        ArgumentNullException.ThrowIfNull(graph);
+        options ??= new SessionOptions();
+        options.Validate();
+        return CompiledGraph.Describe(graph, options);
+    }
+
+    /// <summary>A session with memory of its own that shares this one's plan and packed weights.</summary>
+    /// <param name="workers">Threads of the new session, as many as this one has; null for a set of its own.</param>
+    /// <exception cref="ArgumentException">The set has another number of threads.</exception>
+    public Session Fork(WorkerSet? workers = null)
+    {
+        if (workers is not null && workers.Threads != _workers.Threads)
+            throw new ArgumentException($"The session was compiled for {_workers.Threads} threads, not {workers.Threads}.", nameof(workers));
+        return new Session(_compiled, Options with { Workers = workers, Threads = _workers.Threads });
+    }
+
+    /// <summary>Runs a graph of one float input and one float output.</summary>
+    /// <param name="input">The input, row-major, of the shape of <see cref="Inputs"/>[0].</param>
+    /// <param name="output">Receives the output, row-major, of the shape of <see cref="Outputs"/>[0].</param>
+    /// <exception cref="InvalidOperationException">The graph has several inputs or outputs, or they are not float32.</exception>
+    /// <exception cref="ArgumentException">A length does not fit.</exception>
+    public void Run(ReadOnlySpan<float> input, Span<float> output) => RunFloats(input, output, default);
+
+    /// <summary>As <see cref="Run(ReadOnlySpan{float}, Span{float})"/>, with the time of each step.</summary>
+    /// <param name="input">The input.</param>
+    /// <param name="output">Receives the output.</param>
+    /// <param name="stepTicks">Receives <see cref="Stopwatch"/> ticks, one per entry of <see cref="Steps"/>.</param>
+    /// <exception cref="InvalidOperationException">The graph has several inputs or outputs, or they are not float32.</exception>
+    /// <exception cref="ArgumentException">A length does not fit.</exception>
+    public void RunTimed(ReadOnlySpan<float> input, Span<float> output, Span<long> stepTicks)
+    {
+        if (stepTicks.Length != Steps.Count)
+            throw new ArgumentException($"{stepTicks.Length} places for the times of {Steps.Count} steps.", nameof(stepTicks));
+        RunFloats(input, output, stepTicks);
+    }
+
+    /// <summary>Runs a graph of any inputs and outputs. Allocates the outputs.</summary>
+    /// <param name="inputs">One tensor per entry of <see cref="Inputs"/>, of its type and shape.</param>
+    /// <returns>One tensor per entry of <see cref="Outputs"/>.</returns>
+    /// <exception cref="ArgumentException">The number, type or shape of the inputs does not fit.</exception>
+    public IReadOnlyList<Tensor> Run(IReadOnlyList<Tensor> inputs)
+    {
+        ArgumentNullException.ThrowIfNull(inputs);
+        if (inputs.Count != Inputs.Count) throw new ArgumentException($"The network takes {Inputs.Count} inputs, not {inputs.Count}.", nameof(inputs));
+        for (int i = 0; i < inputs.Count; i++)
+        {
+            if (inputs[i].Type != Inputs[i].Type || (Inputs[i].Shape is { } shape && inputs[i].Shape != shape))
+                throw new ArgumentException($"Input '{Inputs[i].Name}' must be {Inputs[i].Type} {Inputs[i].Shape}, not {inputs[i]}.", nameof(inputs));
+        }
+
+        if (_compiled.Interpreted is { } graph) return Interpreter.Run(graph, inputs);
+        var outputs = new Tensor[Outputs.Count];
+        for (int i = 0; i < outputs.Length; i++) outputs[i] = new Tensor(Outputs[i].Type, Outputs[i].Shape!.Value);
+        for (int repeat = 0; repeat < _compiled.Repeats; repeat++)
+        {
+            for (int i = 0; i < inputs.Count; i++) Part(inputs[i].Bytes, repeat).CopyTo(Memory(_compiled.Plan.Inputs[i]));
+            foreach (Step step in _steps) step.Run();
+            for (int i = 0; i < outputs.Length; i++)
+            {
+                Span<byte> part = Part(outputs[i].Bytes, repeat);
+                Memory(_compiled.Plan.Outputs[i])[..part.Length].CopyTo(part);
+            }
+        }
+
+        GC.KeepAlive(this);
+        return outputs;
+    }
+
+    /// <summary>Stops the threads the session started, if any.</summary>
+    public void Dispose() => _ownedWorkers?.Dispose();
+
+    /// <summary>Fills the arena with NaN bytes, so that a test sees a step that reads what none has written.</summary>
+    internal void PoisonArena() => _arena?.Span.Fill(0xFF);
+
+    private void RunFloats(ReadOnlySpan<float> input, Span<float> output, Span<long> stepTicks)
+    {
+        RequireFloats();
+        if (Inputs[0].Shape is { } expected && input.Length != expected.Count)
+            throw new ArgumentException($"{input.Length} values do not fill input '{Inputs[0].Name}' of shape {expected}.", nameof(input));
+        if (Outputs[0].Shape is { } result && output.Length != result.Count)
+            throw new ArgumentException($"{output.Length} places do not fit output '{Outputs[0].Name}' of shape {result}.", nameof(output));
+        if (_compiled.Interpreted is { } graph)
+        {
+            long started = Stopwatch.GetTimestamp();
+            Tensor computed = Interpreter.Run(graph, [Tensor.From(Inputs[0].Shape!.Value, input)])[0];
+            if (!stepTicks.IsEmpty) stepTicks[0] = Stopwatch.GetTimestamp() - started;
+            if (computed.Count != output.Length)
+                throw new ArgumentException($"The output of the network has shape {computed.Shape}, {output.Length} places were given.", nameof(output));
+            computed.Values<float>().CopyTo(output);
+            return;
+        }
+
+        stepTicks.Clear();
+        PhysicalValue source = _compiled.Plan.Inputs[0];
+        PhysicalValue target = _compiled.Plan.Outputs[0];
+        for (int repeat = 0; repeat < _compiled.Repeats; repeat++)
+        {
+            Part(MemoryMarshal.AsBytes(input), repeat).CopyTo(Memory(source));
+            if (stepTicks.IsEmpty)
+            {
+                foreach (Step step in _steps) step.Run();
+            }
+            else
+            {
+                RunStepsTimed(stepTicks);
+            }
+
+            Span<byte> part = Part(MemoryMarshal.AsBytes(output), repeat);
+            Memory(target)[..part.Length].CopyTo(part);
+        }
+
+        GC.KeepAlive(this);
+    }
+
+    private void RunStepsTimed(Span<long> stepTicks)
+    {
+        long before = Stopwatch.GetTimestamp();
+        for (int i = 0; i < _steps.Length; i++)
+        {
+            _steps[i].Run();
+            long after = Stopwatch.GetTimestamp();
+            stepTicks[i] += after - before;
+            before = after;
+        }
+    }
+
+    private Span<byte> Memory(PhysicalValue value) => new((void*)CompiledGraph.Address(value, _arena!), checked((int)value.Bytes));
+
+    private Span<byte> Part(Span<byte> bytes, int repeat) => bytes.Slice(bytes.Length / _compiled.Repeats * repeat, bytes.Length / _compiled.Repeats);
+
+    private ReadOnlySpan<byte> Part(ReadOnlySpan<byte> bytes, int repeat) => bytes.Slice(bytes.Length / _compiled.Repeats * repeat, bytes.Length / _compiled.Repeats);
+
+    private void RequireFloats()
+    {
+        if (Inputs is not [{ Type: ElementType.Float32, Shape: not null }] || Outputs is not [{ Type: ElementType.Float32 }])
+        {
+            throw new InvalidOperationException(
+                $"The network has {Inputs.Count} inputs and {Outputs.Count} outputs: only one float32 input of known shape and one float32 output can be run on spans.");
+        }
+    }
+}

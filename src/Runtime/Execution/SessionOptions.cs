@@ -1,0 +1,41 @@
+using CoInference.Kernels.Devices;
+
+namespace CoInference.Runtime.Execution;
+
+/// <summary>How a <see cref="Session"/> is compiled and run.</summary>
+public sealed record SessionOptions
+{
+    /// <summary>Images per run: the size of every symbolic first dimension of the graph. At least 1.</summary>
+    public int BatchSize { get; init; } = 1;
+
+    /// <summary>
+    /// Threads that share each step when <see cref="Workers"/> is null: the session then owns a worker set of this
+    /// size. At least 1.
+    /// </summary>
+    public int Threads { get; init; } = 1;
+
+    /// <summary>A worker set to run on instead of one of the session's own; the caller keeps ownership.</summary>
+    public WorkerSet? Workers { get; init; }
+
+    /// <summary>Where kernel choices come from.</summary>
+    public KernelChooser Chooser { get; init; } = KernelChooser.Default;
+
+    /// <summary>Whether every node runs on the scalar reference kernels: slow, and the oracle for everything else.</summary>
+    public bool Reference { get; init; }
+
+    /// <summary>
+    /// Name of a convolution kernel (see <c>ConvKernels.All</c>) to use wherever it supports the layer, in place of the
+    /// chooser's pick; null for the pick.
+    /// </summary>
+    public string? ForcedKernel { get; init; }
+
+    /// <summary>Threads that share a step: of <see cref="Workers"/> when given, else <see cref="Threads"/>.</summary>
+    internal int EffectiveThreads => Workers?.Threads ?? Threads;
+
+    /// <exception cref="ArgumentOutOfRangeException">A number is below 1.</exception>
+    internal void Validate()
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(BatchSize, 1);
+        ArgumentOutOfRangeException.ThrowIfLessThan(Threads, 1);
+    }
+}

@@ -1,0 +1,22 @@
+using CoInference.Kernels.Devices;
+
+namespace CoInference.Runtime.Execution;
+
+/// <summary>One piece of work of a session, bound to memory. Allocates nothing when run unless it is a reference step.</summary>
+internal abstract class Step
+{
+    /// <summary>Does the work on the memory the step was bound to.</summary>
+    public abstract void Run();
+}
+
+/// <summary>Where a step's operands lie. Addresses stay valid as long as their owners are reachable.</summary>
+/// <param name="Inputs">Address of each input, in the order of the operation.</param>
+/// <param name="Outputs">Address of each output.</param>
+/// <param name="Scratch">Scratch memory that no other step uses meanwhile; as large as the step asked for.</param>
+/// <param name="Workers">Threads that share the work.</param>
+internal sealed record StepBuffers(nint[] Inputs, nint[] Outputs, nint Scratch, WorkerSet Workers);
+
+/// <summary>A step with packed weights that can be bound to memory any number of times.</summary>
+/// <param name="Bind">Binds the step.</param>
+/// <param name="ScratchBytes">Scratch memory of one run for a number of threads.</param>
+internal sealed record PreparedStep(Func<StepBuffers, Step> Bind, Func<int, long>? ScratchBytes = null);
