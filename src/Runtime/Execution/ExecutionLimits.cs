@@ -6,9 +6,9 @@ public sealed record ExecutionLimits
     /// <summary>Limits for models of any realistic size.</summary>
     public static ExecutionLimits Default { get; } = new();
 
-    /// <summary>Most elements of one tensor.</summary>
-    public long MaxTensorElements { get; init; } = 1L << 28;
+    /// <summary>Most elements of one tensor. The reference kernels take up to 16 bytes of scratch memory per element.</summary>
+    public long MaxTensorElements { get; init; } = 1L << 26;
 
     /// <summary>Most bytes of all values that are alive at one time, initializers excluded.</summary>
-    public long MaxLiveBytes { get; init; } = 1L << 32;
+    public long MaxLiveBytes { get; init; } = 1L << 30;
 }

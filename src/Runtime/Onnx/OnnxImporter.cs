@@ -77,7 +77,7 @@ internal sealed class OnnxImporter(string source)
             new Dimension((int)dimension.DimValue),
         // Some exporters write -1 for a size known only at run time.
         TensorShapeProto.Types.Dimension.ValueOneofCase.DimValue when dimension.DimValue == -1 => new Dimension(null),
-        TensorShapeProto.Types.Dimension.ValueOneofCase.DimValue => throw new InvalidDataException($"{what} is {dimension.DimValue}."),
+        TensorShapeProto.Types.Dimension.ValueOneofCase.DimValue => throw new InvalidDataException($"{what} is {dimension.DimValue}, expected 0 to {int.MaxValue}."),
         TensorShapeProto.Types.Dimension.ValueOneofCase.DimParam when dimension.DimParam.Length > 0 => new Dimension(null, dimension.DimParam),
         _ => new Dimension(null),
     };

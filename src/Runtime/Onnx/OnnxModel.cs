@@ -1,5 +1,6 @@
 using CoInference.Runtime.Graphs;
 using CoInference.Runtime.Onnx.Proto;
+using CoInference.Runtime.Plans;
 using Google.Protobuf;
 
 namespace CoInference.Runtime.Onnx;
@@ -37,16 +38,7 @@ public static class OnnxModel
     public static Graph Parse(byte[] bytes, string source = "model")
     {
         ArgumentNullException.ThrowIfNull(bytes);
-        ModelProto model;
-        try
-        {
-            model = ModelProto.Parser.ParseFrom(bytes);
-        }
-        catch (InvalidProtocolBufferException error)
-        {
-            throw new InvalidDataException($"{source} is not an ONNX model: {error.Message}", error);
-        }
-
+        ModelProto model = ProtobufReader.Parse(ModelProto.Parser, bytes, source, "an ONNX model");
         return new OnnxImporter(source).Import(model);
     }
 
@@ -58,10 +50,7 @@ public static class OnnxModel
     public static void Save(Graph graph, string path)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
-        byte[] bytes = Serialize(graph);
-        string temporary = path + ".tmp";
-        File.WriteAllBytes(temporary, bytes);
-        File.Move(temporary, path, overwrite: true);
+        AtomicFile.Write(path, stream => stream.Write(Serialize(graph)));
     }
 
     /// <summary>The bytes <see cref="Save"/> writes; the same graph always gives the same bytes.</summary>

@@ -31,17 +31,7 @@ public static class OnnxTensor
     public static Tensor Parse(byte[] bytes, string source = "tensor")
     {
         ArgumentNullException.ThrowIfNull(bytes);
-        TensorProto proto;
-        try
-        {
-            proto = TensorProto.Parser.ParseFrom(bytes);
-        }
-        catch (InvalidProtocolBufferException error)
-        {
-            throw new InvalidDataException($"{source} is not an ONNX tensor: {error.Message}", error);
-        }
-
-        return FromProto(proto, source);
+        return FromProto(ProtobufReader.Parse(TensorProto.Parser, bytes, source, "an ONNX tensor"), source);
     }
 
     /// <summary>The serialized form of a tensor.</summary>
@@ -128,7 +118,7 @@ public static class OnnxTensor
         for (int i = 0; i < dimensions.Length; i++)
         {
             long dimension = proto.Dims[i];
-            if (dimension is < 0 or > int.MaxValue) throw new InvalidDataException($"{what}: dimension {i} is {dimension}.");
+            if (dimension is < 0 or > int.MaxValue) throw new InvalidDataException($"{what}: dimension {i} is {dimension}, expected 0 to {int.MaxValue}.");
             dimensions[i] = (int)dimension;
             elements *= dimension;
             if (elements * type.SizeInBytes() > MaxBytes)

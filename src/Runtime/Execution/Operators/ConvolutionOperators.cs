@@ -12,7 +12,7 @@ internal static class ConvolutionOperators
         new()
         {
             Name = "Conv",
-            Shapes = context => [ShapeOf(context, 1)],
+            Shapes = context => [ShapeOf(context, 1, bias: 2)],
             Run = context => [Convolution.Run(
                 context.Tensor(0), context.Tensor(1), context.OptionalTensor(2), WindowOf(context, 1), NodeWindows.Groups(context.Node))],
         },
@@ -27,7 +27,7 @@ internal static class ConvolutionOperators
         new()
         {
             Name = "QLinearConv",
-            Shapes = context => [ShapeOf(context, 3)],
+            Shapes = context => [ShapeOf(context, 3, bias: 8)],
             Run = context => [Convolution.RunQuantized(
                 new QuantizedTensor(context.Tensor(0), context.Tensor(1), context.Tensor(2)),
                 new QuantizedTensor(context.Tensor(3), context.Tensor(4), context.Tensor(5)),
@@ -42,6 +42,11 @@ internal static class ConvolutionOperators
     private static SpatialWindow WindowOf(NodeContext context, int weights) =>
         NodeWindows.Convolution(context.Node, context.Shape(0), context.Shape(weights));
 
-    private static TensorShape ShapeOf(NodeContext context, int weights) =>
-        Convolution.OutputShape(context.Shape(0), context.Shape(weights), WindowOf(context, weights), NodeWindows.Groups(context.Node));
+    private static TensorShape ShapeOf(NodeContext context, int weights, int? bias = null)
+    {
+        TensorShape shape = Convolution.OutputShape(context.Shape(0), context.Shape(weights), WindowOf(context, weights), NodeWindows.Groups(context.Node));
+        if (bias is { } index && context.Has(index) && context.Shape(index) != new TensorShape(shape[1]))
+            throw context.Invalid($"the bias has shape {context.Shape(index)}, expected [{shape[1]}].");
+        return shape;
+    }
 }

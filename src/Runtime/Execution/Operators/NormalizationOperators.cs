@@ -11,14 +11,22 @@ internal static class NormalizationOperators
         new()
         {
             Name = "BatchNormalization",
-            Shapes = context => IsTraining(context) ? [context.Shape(0), context.Shape(3), context.Shape(4)] : [context.Shape(0)],
+            Shapes = context =>
+            {
+                RequirePerChannel(context, parameters: 4);
+                return IsTraining(context) ? [context.Shape(0), context.Shape(3), context.Shape(4)] : [context.Shape(0)];
+            },
             Run = BatchNormalization,
             Type = (context, output) => context.Spec(output switch { 0 => 0, 1 => 3, _ => 4 }).Type,
         },
         new()
         {
             Name = "InstanceNormalization",
-            Shapes = context => [context.Shape(0)],
+            Shapes = context =>
+            {
+                RequirePerChannel(context, parameters: 2);
+                return [context.Shape(0)];
+            },
             Run = context => [Normalization.Instance(context.Tensor(0), context.Tensor(1), context.Tensor(2), context.Node.Float("epsilon", 1e-5f))],
         },
         new()
@@ -36,6 +44,17 @@ internal static class NormalizationOperators
             Type = (context, output) => output == 0 || context.Opset < 10 ? context.Spec(0).Type : ElementType.Bool,
         },
     ];
+
+    private static void RequirePerChannel(NodeContext context, int parameters)
+    {
+        TensorShape shape = context.Shape(0);
+        int channels = shape.Rank switch { 0 => throw context.Invalid("a scalar has no channels."), 1 => 1, _ => shape[1] };
+        for (int input = 1; input <= parameters; input++)
+        {
+            if (context.Shape(input) != new TensorShape(channels))
+                throw context.Invalid($"input {input} has shape {context.Shape(input)}, expected [{channels}].");
+        }
+    }
 
     private static bool IsTraining(NodeContext context)
     {
