@@ -1,3 +1,5 @@
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 using CoInference.Kernels.Registry;
 
 namespace CoInference.Kernels.Simd.SparseConv;
@@ -15,9 +17,10 @@ namespace CoInference.Kernels.Simd.SparseConv;
 /// </remarks>
 internal sealed unsafe class PixelWindow
 {
-    // What one tile reads of all channels should stay in the first-level cache, a band in the second.
-    private const long TileBytes = 32 * 1024;
+    // A band should stay in the second-level cache.
     private const long BandBytes = 384 * 1024;
+    private const int FlatBandStep = 128;
+    private const int PageBytes = 4096;
 
     private readonly ConvShape _shape;
     private readonly int[] _phases;
@@ -40,8 +43,19 @@ internal sealed unsafe class PixelWindow
         _rowsPerPhase = bandRows + ((shape.KernelHeight - 1) * shape.DilationY / shape.StrideY);
         int floats = _phases.Length * _rowsPerPhase * RowPixels;
         // A whole vector may be read at the last pixel of the last row.
-        _columnFloats = (floats + (lanes > 1 ? lanes - 1 : 0) + 15) / 16 * 16;
+        int lines = (floats + lanes - 1 + 15) / 16;
+        // An odd number of cache lines spreads the channels over all cache sets.
+        _columnFloats = (lines | 1) * 16;
+        nint plane = (nint)shape.InHeight * shape.InWidth;
+        Copies = !_flat || plane % lanes != 0 || (plane * sizeof(float)) % PageBytes % (PageBytes / 8) == 0;
+        ChannelFloats = Copies ? shape.KernelWidth * _columnFloats : (int)plane;
     }
+
+    /// <summary>
+    /// Whether bands are copied. The pixels of a 1x1 kernel are read in place when tiles end with the image and the channels
+    /// do not crowd into a few cache sets.
+    /// </summary>
+    public bool Copies { get; }
 
     /// <summary>Whether all pixels of an image form one run: 1x1 kernels without stride and padding.</summary>
     public static bool IsFlat(ConvShape shape) =>
@@ -51,27 +65,17 @@ internal sealed unsafe class PixelWindow
     public static bool Addresses(ConvShape shape, int lanes) =>
         (long)shape.InChannels * shape.KernelWidth * (((long)shape.KernelHeight * shape.DilationY * shape.OutWidth) + lanes + 16) < int.MaxValue / 2;
 
-    /// <summary>Chooses the tile, in vectors, and the rows (or pixels of the one row) per band.</summary>
+    /// <summary>Rows (or pixels of the one row) per band.</summary>
     /// <param name="shape">The layer.</param>
-    /// <param name="lanes">Floats per vector.</param>
-    public static (int TileVectors, int BandRows) ChooseBand(ConvShape shape, int lanes)
+    public static int ChooseBand(ConvShape shape)
     {
-        if (IsFlat(shape))
-        {
-            int pixels = shape.OutHeight * shape.OutWidth;
-            int vectors = 8;
-            while (vectors > 2 && (long)shape.InChannels / shape.Groups * vectors * lanes * sizeof(float) > TileBytes) vectors /= 2;
-            while (vectors > 1 && vectors * lanes > pixels + lanes - 1) vectors /= 2;
-            return (vectors, vectors * lanes);
-        }
-
-        long rowBytes = (long)shape.InChannels * shape.KernelWidth * shape.StrideY * shape.OutWidth * sizeof(float);
-        int rows = (int)Math.Clamp(BandBytes / rowBytes, 1, shape.OutHeight);
-        int bands = (shape.OutHeight + rows - 1) / rows;
-        rows = (shape.OutHeight + bands - 1) / bands;
-        int tile = 4;
-        while (tile > 1 && tile * lanes > (rows * shape.OutWidth) + lanes - 1) tile /= 2;
-        return (tile, rows);
+        bool flat = IsFlat(shape);
+        long rowBytes = sizeof(float) * (flat ? shape.InChannels : (long)shape.InChannels * shape.KernelWidth * shape.StrideY * shape.OutWidth);
+        int all = flat ? shape.OutHeight * shape.OutWidth : shape.OutHeight;
+        int rows = (int)Math.Clamp(BandBytes / rowBytes, 1, all);
+        if (flat) return Math.Min(all, Math.Max(rows / FlatBandStep, 1) * FlatBandStep);
+        int bands = (all + rows - 1) / rows;
+        return (all + bands - 1) / bands;
     }
 
     /// <summary>Output rows (or pixels of the one row) per band.</summary>
@@ -83,11 +87,15 @@ internal sealed unsafe class PixelWindow
     /// <summary>Rows (or pixels of the one row) of an image.</summary>
     public int Rows => _flat ? _shape.OutHeight * _shape.OutWidth : _shape.OutHeight;
 
-    /// <summary>Floats of the copy of one input channel.</summary>
-    public int ChannelFloats => _shape.KernelWidth * _columnFloats;
+    /// <summary>Floats between input channels.</summary>
+    public int ChannelFloats { get; }
 
-    /// <summary>Bytes of one band.</summary>
-    public long Bytes => (long)_shape.InChannels * ChannelFloats * sizeof(float);
+    /// <summary>Floats of one input channel that a run of <paramref name="pixels"/> output pixels reads.</summary>
+    public long TileFloats(int pixels) =>
+        (long)_shape.KernelWidth * _phases.Length * (pixels + ((_rowsPerPhase - BandRows) * RowPixels));
+
+    /// <summary>Bytes of one band; 0 when pixels are read in place.</summary>
+    public long Bytes => Copies ? (long)_shape.InChannels * ChannelFloats * sizeof(float) : 0;
 
     /// <summary>Distance from an output pixel of the band to what a tap of an input channel reads there.</summary>
     public int TapOffset(int channel, int ky, int kx)
@@ -97,11 +105,19 @@ internal sealed unsafe class PixelWindow
         return (channel * ChannelFloats) + (kx * _columnFloats) + (((slot * _rowsPerPhase) + (row / _shape.StrideY)) * RowPixels);
     }
 
-    /// <summary>Copies the band whose first output row (or pixel) is <paramref name="firstRow"/>.</summary>
+    /// <summary>Makes the band readable whose first output row (or pixel) is <paramref name="firstRow"/>.</summary>
     /// <param name="image">First channel of the image, NCHW.</param>
     /// <param name="band">Scratch memory of <see cref="Bytes"/>.</param>
     /// <param name="firstRow">First row of the band; the band may end beyond the image.</param>
-    public void Copy(float* image, float* band, int firstRow)
+    /// <returns>What offsets count from, for the first pixel of the band.</returns>
+    public float* Open(float* image, float* band, int firstRow)
+    {
+        if (!Copies) return image + firstRow;
+        Copy(image, band, firstRow);
+        return band;
+    }
+
+    private void Copy(float* image, float* band, int firstRow)
     {
         nint plane = (nint)_shape.InHeight * _shape.InWidth;
         for (int channel = 0; channel < _shape.InChannels; channel++, image += plane)
@@ -161,7 +177,27 @@ internal sealed unsafe class PixelWindow
         int end = shift >= _shape.InWidth ? first : Math.Clamp(((_shape.InWidth - 1 - shift) / stride) + 1, first, width);
         for (int x = 0; x < first; x++) target[x] = 0;
         float* from = source + (((nint)first * stride) + shift);
-        for (int x = first; x < end; x++, from += stride) target[x] = *from;
+        int next = stride == 2 ? first + CopyEven(from, target + first, end - first) : first;
+        from += (nint)(next - first) * stride;
+        for (int x = next; x < end; x++, from += stride) target[x] = *from;
         for (int x = end; x < width; x++) target[x] = 0;
+    }
+
+    // Every second float, as many whole vectors as can be read without passing the last one; returns how many were written.
+    private static int CopyEven(float* source, float* target, int count)
+    {
+        int x = 0;
+        if (Avx512F.IsSupported)
+        {
+            Vector512<int> even = Vector512.Create(0, 2, 4, 6, 8, 10, 12, 14, 0, 0, 0, 0, 0, 0, 0, 0);
+            for (; x + 8 < count; x += 8) Vector512.Shuffle(Vector512.Load(source + (2 * x)), even).GetLower().Store(target + x);
+        }
+        else if (Vector256.IsHardwareAccelerated)
+        {
+            Vector256<int> even = Vector256.Create(0, 2, 4, 6, 0, 0, 0, 0);
+            for (; x + 4 < count; x += 4) Vector256.Shuffle(Vector256.Load(source + (2 * x)), even).GetLower().Store(target + x);
+        }
+
+        return x;
     }
 }

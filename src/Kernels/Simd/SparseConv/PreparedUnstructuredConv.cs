@@ -7,13 +7,18 @@ namespace CoInference.Kernels.Simd.SparseConv;
 
 /// <summary>An unstructured convolution with packed weights; see <see cref="UnstructuredConv{TSimd,TVector}"/>.</summary>
 /// <remarks>
-/// Loop order inside a part of the work: band of rows, tile of pixels, output channel, weight. The tile's width is chosen
-/// so that what it reads of all input channels stays near; the weights stream past it once per tile.
+/// Loop order inside a part of the work: band of rows, tile of pixels, chunk of input channels, output channel, weight. A
+/// chunk is as large as what the tile reads of it stays in the first-level cache; between chunks the sums rest in the output.
 /// </remarks>
 internal sealed unsafe class PreparedUnstructuredConv<TSimd, TVector> : PreparedConv
     where TSimd : ISimd<TVector>
     where TVector : unmanaged
 {
+    private const double ChunkBytes = 32 * 1024;
+
+    // With fewer weights per output channel a chunk does not pay for the sums it loads and stores.
+    private const double WeightsPerChunk = 16;
+
     [ThreadStatic]
     private static Job? _job;
 
@@ -26,6 +31,8 @@ internal sealed unsafe class PreparedUnstructuredConv<TSimd, TVector> : Prepared
     private readonly AlignedBuffer _counts;
     private readonly AlignedBuffer _bias;
     private readonly int[] _starts;
+    private readonly int _chunks;
+    private readonly int _chunkChannels;
     private readonly int _tileVectors;
     private readonly int _bands;
     private readonly double _cycles;
@@ -35,16 +42,25 @@ internal sealed unsafe class PreparedUnstructuredConv<TSimd, TVector> : Prepared
         _shape = shape;
         _hasResidual = epilogue.HasResidual;
         if (epilogue.Activation == FusedActivation.Clamp) (_minimum, _maximum) = (epilogue.Minimum, epilogue.Maximum);
-        (_tileVectors, int bandRows) = PixelWindow.ChooseBand(shape, TSimd.Lanes);
+        int bandRows = PixelWindow.ChooseBand(shape);
         _window = new PixelWindow(shape, TSimd.Lanes, bandRows);
         _bands = (_window.Rows + bandRows - 1) / bandRows;
-
-        _bias = new AlignedBuffer((long)shape.OutChannels * sizeof(float));
-        bias.CopyTo(new Span<float>(_bias.Pointer, shape.OutChannels));
-        _counts = new AlignedBuffer((long)shape.OutChannels * sizeof(int));
-        _starts = new int[shape.OutChannels + 1];
         int stored = 0;
         foreach (float weight in weights) stored += weight != 0 ? 1 : 0;
+
+        _tileVectors = UnstructuredTiles<TSimd, TVector>.MaxVectors;
+        while (_tileVectors > 1 && (_tileVectors - 1) * TSimd.Lanes >= bandRows * _window.RowPixels) _tileVectors /= 2;
+        int groupInputs = shape.InChannels / shape.Groups;
+        double weightsPerInput = Math.Max((double)stored / shape.OutChannels / groupInputs, 1e-6);
+        double chunk = Math.Max(ChunkBytes / sizeof(float) / _window.TileFloats(_tileVectors * TSimd.Lanes), WeightsPerChunk / weightsPerInput);
+        _chunks = (int)Math.Clamp(Math.Round(groupInputs / chunk), 1, groupInputs);
+        _chunkChannels = (groupInputs + _chunks - 1) / _chunks;
+
+        // The second half of the biases is zero: later chunks continue the sum of the first.
+        _bias = new AlignedBuffer(2L * shape.OutChannels * sizeof(float));
+        bias.CopyTo(new Span<float>(_bias.Pointer, shape.OutChannels));
+        _counts = new AlignedBuffer((long)_chunks * shape.OutChannels * sizeof(int));
+        _starts = new int[_chunks * shape.OutChannels];
         _weights = new AlignedBuffer((long)stored * sizeof(SparseWeight));
         Pack(weights);
         MultiplyAdds = (long)stored * shape.Batch * shape.OutHeight * shape.OutWidth;
@@ -86,27 +102,27 @@ internal sealed unsafe class PreparedUnstructuredConv<TSimd, TVector> : Prepared
         var counts = (int*)_counts.Pointer;
         int groupInputs = _shape.InChannels / _shape.Groups;
         int groupOutputs = _shape.OutChannels / _shape.Groups;
-        int index = 0, stored = 0;
-        for (int output = 0; output < _shape.OutChannels; output++)
+        int taps = _shape.KernelHeight * _shape.KernelWidth;
+        int stored = 0;
+        for (int chunk = 0; chunk < _chunks; chunk++)
         {
-            _starts[output] = stored;
-            for (int c = 0; c < groupInputs; c++)
+            int end = Math.Min(groupInputs, (chunk + 1) * _chunkChannels) * taps;
+            for (int output = 0; output < _shape.OutChannels; output++)
             {
-                for (int ky = 0; ky < _shape.KernelHeight; ky++)
+                int row = (chunk * _shape.OutChannels) + output;
+                _starts[row] = stored;
+                for (int i = chunk * _chunkChannels * taps; i < end; i++)
                 {
-                    for (int kx = 0; kx < _shape.KernelWidth; kx++)
-                    {
-                        float weight = weights[index++];
-                        if (weight == 0) continue;
-                        target[stored++] = new SparseWeight(_window.TapOffset((output / groupOutputs * groupInputs) + c, ky, kx), weight);
-                    }
+                    float weight = weights[(output * groupInputs * taps) + i];
+                    if (weight == 0) continue;
+                    int tap = i % taps;
+                    int channel = (output / groupOutputs * groupInputs) + (i / taps);
+                    target[stored++] = new SparseWeight(_window.TapOffset(channel, tap / _shape.KernelWidth, tap % _shape.KernelWidth), weight);
                 }
+
+                counts[row] = stored - _starts[row];
             }
-
-            counts[output] = stored - _starts[output];
         }
-
-        _starts[^1] = stored;
     }
 
     // Bands are shared out when there are enough of them; otherwise output channels are, and every part copies its own input.
@@ -122,13 +138,10 @@ internal sealed unsafe class PreparedUnstructuredConv<TSimd, TVector> : Prepared
         var tile = new UnstructuredTile
         {
             OutputStride = (nint)_shape.OutHeight * _shape.OutWidth,
-            Counts = (int*)_counts.Pointer + firstChannel,
-            Bias = (float*)_bias.Pointer + firstChannel,
-            Weights = (SparseWeight*)_weights.Pointer + _starts[firstChannel],
             Channels = endChannel - firstChannel,
-            Minimum = _minimum,
-            Maximum = _maximum,
             Spill = (float*)scratch,
+            InputStride = _window.ChannelFloats,
+            InputChannels = _shape.InChannels,
         };
         var band = (float*)(scratch + SpillBytes);
         for (int unit = firstUnit; unit < endUnit; unit++)
@@ -136,17 +149,15 @@ internal sealed unsafe class PreparedUnstructuredConv<TSimd, TVector> : Prepared
             int image = unit / _bands;
             int row = unit % _bands * _window.BandRows;
             int pixels = Math.Min(_window.BandRows, _window.Rows - row) * _window.RowPixels;
-            _window.Copy(operands.Input + ((nint)image * _shape.InChannels * _shape.InHeight * _shape.InWidth), band, row);
             nint at = ((((nint)image * _shape.OutChannels) + firstChannel) * tile.OutputStride) + ((nint)row * _window.RowPixels);
-            tile.Input = band;
+            tile.Input = _window.Open(operands.Input + ((nint)image * _shape.InChannels * _shape.InHeight * _shape.InWidth), band, row);
             tile.Output = operands.Output + at;
-            tile.Residual = operands.Residual == null ? null : operands.Residual + at;
-            RunPixels(&tile, pixels);
+            RunPixels(&tile, operands.Residual == null ? null : operands.Residual + at, firstChannel, pixels);
         }
     }
 
     // The widest tiles first; the rest in ever narrower ones, so that at most one vector is partly filled.
-    private void RunPixels(UnstructuredTile* tile, int pixels)
+    private void RunPixels(UnstructuredTile* tile, float* residual, int firstChannel, int pixels)
     {
         for (int vectors = _tileVectors; vectors >= 1; vectors /= 2)
         {
@@ -155,10 +166,24 @@ internal sealed unsafe class PreparedUnstructuredConv<TSimd, TVector> : Prepared
             while (pixels >= width || (vectors == 1 && pixels > 0))
             {
                 tile->Pixels = Math.Min(pixels, width);
-                run(tile);
+                for (int chunk = 0; chunk < _chunks; chunk++)
+                {
+                    int row = (chunk * _shape.OutChannels) + firstChannel;
+                    bool first = chunk == 0, last = chunk == _chunks - 1;
+                    tile->Weights = (SparseWeight*)_weights.Pointer + _starts[row];
+                    tile->Counts = (int*)_counts.Pointer + row;
+                    tile->Bias = (float*)_bias.Pointer + (first ? firstChannel : _shape.OutChannels);
+                    tile->Addend = first ? residual : tile->Output;
+                    tile->Minimum = last ? _minimum : float.NegativeInfinity;
+                    tile->Maximum = last ? _maximum : float.PositiveInfinity;
+                    tile->NextOutput = first && pixels > width ? width : 0;
+                    tile->NextInput = _window.Copies ? null : tile->Input + width;
+                    run(tile);
+                }
+
                 tile->Input += width;
                 tile->Output += width;
-                if (tile->Residual != null) tile->Residual += width;
+                if (residual != null) residual += width;
                 pixels -= width;
             }
         }

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics.X86;
 using CoInference.Kernels.Simd.Vectors;
 
 namespace CoInference.Kernels.Simd.SparseConv;
@@ -16,26 +17,29 @@ internal unsafe struct UnstructuredTile
     /// <summary>Input of the first pixel; weights are offsets from here.</summary>
     public float* Input;
 
-    /// <summary>First output channel's first pixel.</summary>
+    /// <summary>First pixel of the first output channel.</summary>
     public float* Output;
 
-    /// <summary>Residual at the same place as <see cref="Output"/>, or null.</summary>
-    public float* Residual;
+    /// <summary>
+    /// Added to the bias: a residual, or the sum over earlier input channels, at the same place as <see cref="Output"/>; null
+    /// for nothing.
+    /// </summary>
+    public float* Addend;
 
     /// <summary>Floats between output channels.</summary>
     public nint OutputStride;
 
-    /// <summary>Weights of the first channel; those of the next channels follow.</summary>
-    public SparseWeight* Weights;
+    /// <summary>Output channels to compute.</summary>
+    public int Channels;
 
     /// <summary>Number of weights of each channel.</summary>
     public int* Counts;
 
-    /// <summary>Bias of each channel.</summary>
-    public float* Bias;
+    /// <summary>Weights of the first channel; those of the next channels follow.</summary>
+    public SparseWeight* Weights;
 
-    /// <summary>Output channels.</summary>
-    public int Channels;
+    /// <summary>Bias of each output channel.</summary>
+    public float* Bias;
 
     /// <summary>Pixels to store; fewer than the tile's vectors hold in the last tile of a run.</summary>
     public int Pixels;
@@ -45,6 +49,18 @@ internal unsafe struct UnstructuredTile
 
     /// <summary>Upper bound of the activation.</summary>
     public float Maximum;
+
+    /// <summary>Floats from <see cref="Output"/> to the next tile, whose memory is fetched in advance; 0 for none.</summary>
+    public nint NextOutput;
+
+    /// <summary>What the next tile reads of input channel 0; null when there is none or it lies in the cache already.</summary>
+    public float* NextInput;
+
+    /// <summary>Floats between input channels.</summary>
+    public nint InputStride;
+
+    /// <summary>Input channels.</summary>
+    public int InputChannels;
 
     /// <summary>Room for one tile, where the sums of a partial tile are stored in full.</summary>
     public float* Spill;
@@ -66,6 +82,8 @@ internal static unsafe class UnstructuredTiles<TSimd, TVector>
 {
     /// <summary>Most vectors of a tile.</summary>
     public const int MaxVectors = 8;
+
+    private const int FloatsPerLine = 16;
 
     /// <summary>The micro-kernel of a tile of <paramref name="vectors"/> vectors: 1, 2, 4 or 8.</summary>
     public static delegate*<UnstructuredTile*, void> Get(int vectors) => vectors switch
@@ -99,17 +117,17 @@ internal static unsafe class UnstructuredTiles<TSimd, TVector>
 
             nint at = channel * tile->OutputStride;
             float* output = tile->Output + at;
-            float* residual = tile->Residual == null ? null : tile->Residual + at;
+            float* addend = tile->Addend == null ? null : tile->Addend + at;
             if (tile->Pixels == TSimd.Lanes)
             {
                 TVector low = TSimd.Broadcast(tile->Minimum), high = TSimd.Broadcast(tile->Maximum);
-                if (residual != null) a0 = TSimd.Add(a0, TSimd.Load(residual));
+                if (addend != null) a0 = TSimd.Add(a0, TSimd.Load(addend));
                 TSimd.Store(output, TSimd.AtMost(high, TSimd.AtLeast(low, a0)));
             }
             else
             {
                 TSimd.Store(tile->Spill, a0);
-                StorePartial(tile, residual, output);
+                StorePartial(tile, addend, output);
             }
         }
     }
@@ -157,14 +175,14 @@ internal static unsafe class UnstructuredTiles<TSimd, TVector>
 
             nint at = channel * tile->OutputStride;
             float* output = tile->Output + at;
-            float* residual = tile->Residual == null ? null : tile->Residual + at;
+            float* addend = tile->Addend == null ? null : tile->Addend + at;
             if (tile->Pixels == 2 * TSimd.Lanes)
             {
                 TVector low = TSimd.Broadcast(tile->Minimum), high = TSimd.Broadcast(tile->Maximum);
-                if (residual != null)
+                if (addend != null)
                 {
-                    a0 = TSimd.Add(a0, TSimd.Load(residual));
-                    a1 = TSimd.Add(a1, TSimd.Load(residual + TSimd.Lanes));
+                    a0 = TSimd.Add(a0, TSimd.Load(addend));
+                    a1 = TSimd.Add(a1, TSimd.Load(addend + TSimd.Lanes));
                 }
 
                 TSimd.Store(output, TSimd.AtMost(high, TSimd.AtLeast(low, a0)));
@@ -174,7 +192,7 @@ internal static unsafe class UnstructuredTiles<TSimd, TVector>
             {
                 TSimd.Store(tile->Spill, a0);
                 TSimd.Store(tile->Spill + TSimd.Lanes, a1);
-                StorePartial(tile, residual, output);
+                StorePartial(tile, addend, output);
             }
         }
     }
@@ -186,6 +204,7 @@ internal static unsafe class UnstructuredTiles<TSimd, TVector>
         SparseWeight* weight = tile->Weights;
         for (int channel = 0; channel < tile->Channels; channel++)
         {
+            if (Sse.IsSupported && tile->NextOutput != 0) Prefetch(tile, channel, 4);
             TVector a0 = TSimd.Broadcast(tile->Bias[channel]), a1 = a0, a2 = a0, a3 = a0;
             TVector b0 = TSimd.Zero, b1 = b0, b2 = b0, b3 = b0;
             int left = tile->Counts[channel];
@@ -223,16 +242,16 @@ internal static unsafe class UnstructuredTiles<TSimd, TVector>
 
             nint at = channel * tile->OutputStride;
             float* output = tile->Output + at;
-            float* residual = tile->Residual == null ? null : tile->Residual + at;
+            float* addend = tile->Addend == null ? null : tile->Addend + at;
             if (tile->Pixels == 4 * TSimd.Lanes)
             {
                 TVector low = TSimd.Broadcast(tile->Minimum), high = TSimd.Broadcast(tile->Maximum);
-                if (residual != null)
+                if (addend != null)
                 {
-                    a0 = TSimd.Add(a0, TSimd.Load(residual));
-                    a1 = TSimd.Add(a1, TSimd.Load(residual + TSimd.Lanes));
-                    a2 = TSimd.Add(a2, TSimd.Load(residual + (2 * TSimd.Lanes)));
-                    a3 = TSimd.Add(a3, TSimd.Load(residual + (3 * TSimd.Lanes)));
+                    a0 = TSimd.Add(a0, TSimd.Load(addend));
+                    a1 = TSimd.Add(a1, TSimd.Load(addend + TSimd.Lanes));
+                    a2 = TSimd.Add(a2, TSimd.Load(addend + (2 * TSimd.Lanes)));
+                    a3 = TSimd.Add(a3, TSimd.Load(addend + (3 * TSimd.Lanes)));
                 }
 
                 TSimd.Store(output, TSimd.AtMost(high, TSimd.AtLeast(low, a0)));
@@ -246,7 +265,7 @@ internal static unsafe class UnstructuredTiles<TSimd, TVector>
                 TSimd.Store(tile->Spill + TSimd.Lanes, a1);
                 TSimd.Store(tile->Spill + (2 * TSimd.Lanes), a2);
                 TSimd.Store(tile->Spill + (3 * TSimd.Lanes), a3);
-                StorePartial(tile, residual, output);
+                StorePartial(tile, addend, output);
             }
         }
     }
@@ -258,6 +277,7 @@ internal static unsafe class UnstructuredTiles<TSimd, TVector>
         SparseWeight* weight = tile->Weights;
         for (int channel = 0; channel < tile->Channels; channel++)
         {
+            if (Sse.IsSupported && tile->NextOutput != 0) Prefetch(tile, channel, 8);
             TVector a0 = TSimd.Broadcast(tile->Bias[channel]), a1 = a0, a2 = a0, a3 = a0, a4 = a0, a5 = a0, a6 = a0, a7 = a0;
             for (int left = tile->Counts[channel]; left > 0; left--, weight++)
             {
@@ -275,20 +295,20 @@ internal static unsafe class UnstructuredTiles<TSimd, TVector>
 
             nint at = channel * tile->OutputStride;
             float* output = tile->Output + at;
-            float* residual = tile->Residual == null ? null : tile->Residual + at;
+            float* addend = tile->Addend == null ? null : tile->Addend + at;
             if (tile->Pixels == 8 * TSimd.Lanes)
             {
                 TVector low = TSimd.Broadcast(tile->Minimum), high = TSimd.Broadcast(tile->Maximum);
-                if (residual != null)
+                if (addend != null)
                 {
-                    a0 = TSimd.Add(a0, TSimd.Load(residual));
-                    a1 = TSimd.Add(a1, TSimd.Load(residual + TSimd.Lanes));
-                    a2 = TSimd.Add(a2, TSimd.Load(residual + (2 * TSimd.Lanes)));
-                    a3 = TSimd.Add(a3, TSimd.Load(residual + (3 * TSimd.Lanes)));
-                    a4 = TSimd.Add(a4, TSimd.Load(residual + (4 * TSimd.Lanes)));
-                    a5 = TSimd.Add(a5, TSimd.Load(residual + (5 * TSimd.Lanes)));
-                    a6 = TSimd.Add(a6, TSimd.Load(residual + (6 * TSimd.Lanes)));
-                    a7 = TSimd.Add(a7, TSimd.Load(residual + (7 * TSimd.Lanes)));
+                    a0 = TSimd.Add(a0, TSimd.Load(addend));
+                    a1 = TSimd.Add(a1, TSimd.Load(addend + TSimd.Lanes));
+                    a2 = TSimd.Add(a2, TSimd.Load(addend + (2 * TSimd.Lanes)));
+                    a3 = TSimd.Add(a3, TSimd.Load(addend + (3 * TSimd.Lanes)));
+                    a4 = TSimd.Add(a4, TSimd.Load(addend + (4 * TSimd.Lanes)));
+                    a5 = TSimd.Add(a5, TSimd.Load(addend + (5 * TSimd.Lanes)));
+                    a6 = TSimd.Add(a6, TSimd.Load(addend + (6 * TSimd.Lanes)));
+                    a7 = TSimd.Add(a7, TSimd.Load(addend + (7 * TSimd.Lanes)));
                 }
 
                 TSimd.Store(output, TSimd.AtMost(high, TSimd.AtLeast(low, a0)));
@@ -310,20 +330,31 @@ internal static unsafe class UnstructuredTiles<TSimd, TVector>
                 TSimd.Store(tile->Spill + (5 * TSimd.Lanes), a5);
                 TSimd.Store(tile->Spill + (6 * TSimd.Lanes), a6);
                 TSimd.Store(tile->Spill + (7 * TSimd.Lanes), a7);
-                StorePartial(tile, residual, output);
+                StorePartial(tile, addend, output);
             }
         }
     }
 
-    // Inlined so that the micro-kernels stay free of calls.
+    // A tile touches a few cache lines of every channel, a pattern that hardware prefetchers do not follow. Each output
+    // channel fetches its share of the next tile: its own output and one input channel.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void StorePartial(UnstructuredTile* tile, float* residual, float* output)
+    private static void Prefetch(UnstructuredTile* tile, nint channel, int vectors)
+    {
+        float* output = tile->Output + (channel * tile->OutputStride) + tile->NextOutput;
+        for (int line = 0; line < vectors * TSimd.Lanes; line += FloatsPerLine) Sse.Prefetch1(output + line);
+        if (tile->NextInput == null || channel >= tile->InputChannels) return;
+        float* input = tile->NextInput + (channel * tile->InputStride);
+        for (int line = 0; line < vectors * TSimd.Lanes; line += FloatsPerLine) Sse.Prefetch1(input + line);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void StorePartial(UnstructuredTile* tile, float* addend, float* output)
     {
         float* sums = tile->Spill;
         float low = tile->Minimum, high = tile->Maximum;
         for (int pixel = 0; pixel < tile->Pixels; pixel++)
         {
-            float value = residual == null ? sums[pixel] : sums[pixel] + residual[pixel];
+            float value = addend == null ? sums[pixel] : sums[pixel] + addend[pixel];
             value = value < low ? low : value;
             output[pixel] = value > high ? high : value;
         }
