@@ -47,7 +47,7 @@ public static class Shapes10
         ShapeFill fill = ShapeFill.Against(background, ref random);
         ShapePlacement placement = ShapePlacement.Next(ref random);
         ShapeDistractors behind = ShapeDistractors.Next(ref random, 3), before = ShapeDistractors.Next(ref random, 1);
-        float noise = random.Between(0, 0.06f);
+        float noise = random.Between(0, 0.05f);
         int label = Label(index);
 
         for (int y = 0; y < Side; y++)

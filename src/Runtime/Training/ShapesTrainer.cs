@@ -74,7 +74,7 @@ public static class ShapesTrainer
     /// <summary>The learning rate after a number of epochs.</summary>
     internal static float Rate(TrainingOptions options, double epochs)
     {
-        double warmUp = Math.Min(1, options.Epochs / 4.0);
+        double warmUp = Math.Min(0.25, options.Epochs / 4.0);
         double share = epochs < warmUp ? (epochs + 0.01) / warmUp : 0.5 * (1 + Math.Cos(Math.PI * (epochs - warmUp) / (options.Epochs - warmUp)));
         return (float)(options.LearningRate * Math.Min(1, share));
     }

@@ -9,7 +9,7 @@ public sealed record TrainingOptions
     /// <summary>Images per step.</summary>
     public int BatchSize { get; init; } = 32;
 
-    /// <summary>Highest learning rate; it rises linearly over the first epoch and then follows half a cosine down to 0.</summary>
+    /// <summary>Highest learning rate; it rises linearly over a quarter of the first epoch and then follows half a cosine down to 0.</summary>
     public float LearningRate { get; init; } = 0.05f;
 
     /// <summary>Momentum of the gradient descent.</summary>
