@@ -10,7 +10,7 @@ public sealed record LatencyEntry(string Key, Timing Timing);
 /// <param name="Steps">Number of its steps.</param>
 /// <param name="StepSumMs">Sum of the steps, each timed alone, in milliseconds.</param>
 /// <param name="EndToEndMs">Time of the whole network in milliseconds, sampled in turn with the steps.</param>
-/// <param name="Factor">Median over rounds of whole network over sum of steps.</param>
+/// <param name="Factor">Time of the whole network over the sum of its steps.</param>
 /// <remarks>
 /// Alone, a step finds its weights and inputs in the cache where its own last run left them; in a network other steps
 /// have been there meanwhile. The factor carries this difference from the sum to a prediction.

@@ -65,9 +65,10 @@ public class TimingTests
         Roofline measured = Roofline.Measure();
         Assert.Contains(CpuFeatures.Widest, measured.PeakGflops.Keys);
         Assert.All(measured.PeakGflops.Values, peak => Assert.InRange(peak, 0.05, 2000));
-        Assert.InRange(measured.CopyGbps, 0.05, 2000);
+        Assert.All(measured.Copies, copy => Assert.InRange(copy.Gbps, 0.05, 10_000));
 
-        var roofline = new Roofline(new Dictionary<VectorWidth, double> { [VectorWidth.Vector256] = 100 }, 10);
+        var roofline = new Roofline(new Dictionary<VectorWidth, double> { [VectorWidth.Vector256] = 100 }, [new CopyBandwidth(1000, 100), new CopyBandwidth(100_000, 10)]);
+        Assert.Equal((100, 10, 10), (roofline.GbpsFor(1000), roofline.GbpsFor(1001), roofline.GbpsFor(1e9)));
         Assert.Equal("compute", roofline.BoundBy(1e6, 1e4));
         Assert.Equal("memory", roofline.BoundBy(1e5, 1e5));
         Assert.Equal(10, roofline.TimeAtPeakUs(1e6, 1e4), 6);
