@@ -2,7 +2,6 @@ using System.Text.Json;
 using CoInference.Kernels.Tensors;
 using CoInference.Runtime.Execution;
 using CoInference.Runtime.Graphs;
-using CoInference.Runtime.Onnx;
 using CoInference.Runtime.Profiling;
 
 namespace CoInference.Runtime.Tests.Profiling;
