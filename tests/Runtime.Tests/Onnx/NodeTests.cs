@@ -34,6 +34,16 @@ public class NodeTests(ITestOutputHelper output)
     public void Each_case_passes_after_simplification_or_is_out_of_scope(string suite, int cases, int refused) =>
         CheckSuite(suite, cases, refused, (graph, inputs) => Interpreter.Run(GraphSimplifier.Simplify(graph), inputs));
 
+    [SkippableTheory]
+    [InlineData("node", 525, 122)]
+    [InlineData("simple", 23, 16)]
+    public void Each_case_passes_in_a_session_or_is_out_of_scope(string suite, int cases, int refused) =>
+        CheckSuite(suite, cases, refused, (graph, inputs) =>
+        {
+            using Session session = Session.Create(graph);
+            return session.Run(inputs);
+        });
+
     private void CheckSuite(string suite, int cases, int refused, Func<Graph, IReadOnlyList<Tensor>, IReadOnlyList<Tensor>> run)
     {
         var byReason = new Dictionary<string, List<string>>(StringComparer.Ordinal);

@@ -18,7 +18,12 @@ internal sealed unsafe class PreparedDirectConv<TSimd, TVector, TLanes, TChannel
     where TChannels : IConstant
 {
     private const long BandInputBytes = 192 * 1024;
-    private const long ChunkWeightBytes = 128 * 1024;
+    private const long FirstLevelWeightBytes = 20 * 1024;
+    private const long SecondLevelWeightBytes = 128 * 1024;
+
+    /// <summary>Tiles with fewer pixels read weights faster than the second-level cache delivers them.</summary>
+    private const int StreamingPixels = 12;
+
     private const int FlatRowTiles = 8;
 
     [ThreadStatic]
@@ -71,7 +76,8 @@ internal sealed unsafe class PreparedDirectConv<TSimd, TVector, TLanes, TChannel
         _groups = PlanGroups(groupOutputBlocks, tileBlocks);
         _weights = PackWeights(weights, groupOutputs);
         long blockWeights = (long)_window.TapOffsets.Length * TChannels.Value * tileBlocks * TLanes.Value * sizeof(float);
-        _chunkBlocks = (int)Math.Max(1, ChunkWeightBytes / blockWeights);
+        bool streams = TilePlan.Balance(_rowPixels, TilePlan.MaxPixels(Lanes, tileBlocks)).Size >= StreamingPixels;
+        _chunkBlocks = (int)Math.Max(1, (streams ? SecondLevelWeightBytes : FirstLevelWeightBytes) / blockWeights);
         long rowInput = (long)inputBlocks * TChannels.Value * sizeof(float)
             * (_window.Flattens ? _rowPixels : (long)shape.StrideY * shape.InWidth);
         int bandRows = (int)Math.Clamp(BandInputBytes / rowInput, 1, _rows);

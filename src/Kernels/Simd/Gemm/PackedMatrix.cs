@@ -76,6 +76,21 @@ public sealed unsafe class PackedMatrix
         return matrix;
     }
 
+    /// <summary>Makes room for a matrix whose values <see cref="Repack"/> brings; they are zero until then.</summary>
+    /// <param name="rows">Rows of the matrix as it enters the product.</param>
+    /// <param name="columns">Columns of the matrix as it enters the product.</param>
+    /// <param name="bias">One value per column, or empty for none.</param>
+    /// <param name="epilogue">Activation of the product; the residual is an argument of <see cref="Gemm.Run"/>.</param>
+    /// <exception cref="ArgumentException">A dimension is below 1 or the bias does not fit; the message names it.</exception>
+    public static PackedMatrix Allocate(int rows, int columns, ReadOnlySpan<float> bias = default, Epilogue epilogue = default)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(rows, 1);
+        ArgumentOutOfRangeException.ThrowIfLessThan(columns, 1);
+        if (!bias.IsEmpty && bias.Length != columns)
+            throw new ArgumentException($"{bias.Length} bias values do not fit {columns} columns.", nameof(bias));
+        return new PackedMatrix(rows, columns, epilogue, bias, expectedRows: int.MaxValue);
+    }
+
     /// <summary>Replaces the values; allocates nothing.</summary>
     /// <param name="values">Row-major values of the same dimensions.</param>
     /// <param name="stride">Floats between rows of <paramref name="values"/> as stored.</param>

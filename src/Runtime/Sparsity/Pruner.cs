@@ -1,0 +1,199 @@
+using CoInference.Kernels.Registry;
+using CoInference.Kernels.Tensors;
+using CoInference.Runtime.Graphs;
+using CoInference.Runtime.Plans;
+
+namespace CoInference.Runtime.Sparsity;
+
+/// <summary>
+/// Realises sparsity decisions in a network: removes channels physically, zeroes blocks or single weights, and re-fits
+/// what is left on calibration images. The network itself is never changed.
+/// </summary>
+/// <remarks>
+/// What a decision removes depends on its own count alone: rankings are made once, so that pricing a decision
+/// (<see cref="Shape"/>) and applying it (<see cref="Apply"/>) give layers of the same shapes and densities. Not for use
+/// by several threads at once.
+/// </remarks>
+public sealed class Pruner
+{
+    private readonly Graph _graph;
+    private readonly PrunerOptions _options;
+    private readonly ChannelAnalysis _analysis;
+    private readonly Dictionary<(string Name, WeightForm Form), PrunableGroup> _groups;
+    private readonly Dictionary<string, ChannelSpace> _spaces = new(StringComparer.Ordinal);
+    private readonly Dictionary<ChannelSpace, int[]> _ranking;
+    private readonly Dictionary<string, ChannelLayout> _layerOutputs = new(StringComparer.Ordinal);
+    private readonly Refitter? _refitter;
+
+    private Pruner(Graph canonical, Tensor? calibration, PrunerOptions options, CancellationToken cancellation)
+    {
+        (_graph, _options) = (canonical, options);
+        _analysis = new ChannelAnalysis(canonical);
+        _groups = Enum.GetValues<WeightForm>().SelectMany(form => PrunableGroups.Find(canonical, _analysis, form, options.BlockChannels))
+            .ToDictionary(group => (group.Name, group.Form));
+        foreach (ChannelSpace space in PrunableGroups.ChannelSpaces(_analysis)) _spaces.Add(space.Layers.First(), space);
+        foreach (WeightAxis axis in _analysis.WeightAxes) _layerOutputs[axis.Node.Name] = _analysis.LayoutOf(axis.Node.Outputs[0])!;
+        var saliency = new ChannelSaliency(canonical, _analysis, options.Importance);
+        if (calibration is not null)
+        {
+            int images = Math.Min(options.Refit.Images, calibration.Shape[0]);
+            var input = CalibrationActivation.FromTensor(First(calibration, images));
+            _refitter = new Refitter(canonical, input, options, saliency.Observe, cancellation);
+        }
+
+        _ranking = saliency.Rank(_spaces.Values);
+    }
+
+    /// <summary>Prepares a pruner: analyses the network, ranks what can be removed, and records what layers should compute.</summary>
+    /// <param name="canonical">A simplified graph with one input.</param>
+    /// <param name="calibration">
+    /// Preprocessed images, [N, C, H, W]; labels are not needed. Null when only shapes matter: weights are then ranked
+    /// without activations and not re-fitted.
+    /// </param>
+    /// <param name="options">Options; null for the defaults.</param>
+    /// <param name="cancellation">Stops the preparation.</param>
+    /// <exception cref="ArgumentException">The calibration images do not have the network's input shape.</exception>
+    /// <exception cref="InvalidDataException">Shapes cannot be inferred.</exception>
+    /// <exception cref="NotSupportedException">The network has several inputs, or an operator cannot be run.</exception>
+    /// <exception cref="OperationCanceledException">Cancelled.</exception>
+    public static Pruner Create(Graph canonical, Tensor? calibration = null, PrunerOptions? options = null, CancellationToken cancellation = default)
+    {
+        ArgumentNullException.ThrowIfNull(canonical);
+        if (calibration is not null) CheckCalibration(canonical, calibration);
+        return new Pruner(canonical, calibration, options ?? new PrunerOptions(), cancellation);
+    }
+
+    /// <summary>The groups that decisions may name, in graph order of their first layers.</summary>
+    /// <param name="form">How sparsity is realised.</param>
+    public IReadOnlyList<PrunableGroup> Groups(WeightForm form) => _groups.Values.Where(group => group.Form == form).ToList();
+
+    /// <summary>The pruned network without a re-fit: its shapes and zeros are final, its weights are not. Cheap.</summary>
+    /// <param name="decisions">At most one decision per group and form; groups without one stay dense.</param>
+    /// <exception cref="ArgumentException">A decision names no group of this network, is given twice, or asks for the impossible.</exception>
+    public Graph Shape(IReadOnlyList<GroupDecision> decisions) => Prune(decisions, out _, out _);
+
+    /// <summary>The pruned network with re-fitted weights, ready to be judged or deployed.</summary>
+    /// <param name="decisions">At most one decision per group and form; groups without one stay dense.</param>
+    /// <param name="cancellation">Stops the re-fit.</param>
+    /// <exception cref="ArgumentException">A decision names no group of this network, is given twice, or asks for the impossible.</exception>
+    /// <exception cref="OperationCanceledException">Cancelled.</exception>
+    public Graph Apply(IReadOnlyList<GroupDecision> decisions, CancellationToken cancellation = default)
+    {
+        Graph pruned = Prune(decisions, out Dictionary<ChannelSpace, int[]> kept, out HashSet<string> masked);
+        if (_refitter is null || _options.Refit.Mode == RefitMode.None) return pruned;
+        _refitter.Refit(pruned, layer => _layerOutputs[layer].KeptPositions(space => kept[space.Root]), masked, cancellation);
+        ChannelSlicer.DropUnusedInitializers(pruned);
+        return pruned;
+    }
+
+    private Graph Prune(IReadOnlyList<GroupDecision> decisions, out Dictionary<ChannelSpace, int[]> kept, out HashSet<string> masked)
+    {
+        ArgumentNullException.ThrowIfNull(decisions);
+        var seen = new HashSet<(string, WeightForm)>();
+        foreach (GroupDecision decision in decisions)
+        {
+            Check(decision);
+            if (!seen.Add((decision.Group, decision.Form))) throw new ArgumentException($"Group '{decision.Group}' has two {decision.Form} decisions.", nameof(decisions));
+        }
+
+        Dictionary<ChannelSpace, int[]> chosen = KeptChannels(decisions);
+        kept = chosen;
+        Graph pruned = ChannelSlicer.Slice(_graph, _analysis, space => chosen[space.Root]);
+        masked = new HashSet<string>(StringComparer.Ordinal);
+        foreach (GroupDecision decision in decisions)
+        {
+            if (decision.Form == WeightForm.Dense || decision.Sparsity <= 0) continue;
+            Mask(pruned, decision);
+            masked.Add(decision.Group);
+        }
+
+        return pruned;
+    }
+
+    private Dictionary<ChannelSpace, int[]> KeptChannels(IReadOnlyList<GroupDecision> decisions)
+    {
+        Dictionary<ChannelSpace, int[]> kept = _analysis.Roots.ToDictionary(space => space, space => Enumerable.Range(0, space.Channels).ToArray());
+        foreach (GroupDecision decision in decisions)
+        {
+            if (decision.Form != WeightForm.Dense) continue;
+            ChannelSpace space = _spaces[decision.Group];
+            int[] chosen = _ranking[space][..decision.KeptChannels];
+            Array.Sort(chosen);
+            kept[space] = chosen;
+        }
+
+        // A pick without layers has no decision of its own: it keeps what its source keeps, and its zeros.
+        foreach (ChannelPick pick in _analysis.Picks)
+        {
+            ChannelSpace target = pick.Target.Root;
+            if (target.IsFixed || target.Layers.Count > 0 || pick.Source.IsUnchanged(space => kept[space.Root])) continue;
+            var left = pick.Source.KeptPositions(space => kept[space.Root]).ToHashSet();
+            int[] followers = Enumerable.Range(0, target.Channels).Where(channel => pick.Map[channel] < 0 || left.Contains(pick.Map[channel])).ToArray();
+            if (followers.Length > 0) kept[target] = followers;
+        }
+
+        ChannelOrder.Arrange(_analysis, kept);
+        return kept;
+    }
+
+    private void Mask(Graph pruned, GroupDecision decision)
+    {
+        Node node = pruned.Nodes.First(candidate => candidate.Name == decision.Group);
+        Tensor weights = pruned.Initializers[node.Inputs[1]];
+        bool outputsLast = node.OpType == "MatMul" || (node.OpType == "Gemm" && node.Int("transB", 0) == 0);
+        int outputs = weights.Shape[outputsLast ? 1 : 0];
+        int unitChannels = decision.Form == WeightForm.Block ? _options.BlockChannels : 1;
+        int[] order = WeightMask.Rank(WeightSaliency(weights, outputsLast, outputs), outputs, unitChannels);
+        int removed = (int)Math.Round(decision.Sparsity * order.Length);
+        string name = $"{node.Name}.masked";
+        pruned.Initializers[name] = WeightMask.Zero(weights, outputsLast, outputs, unitChannels, order.AsSpan(0, Math.Min(removed, order.Length - 1)));
+        node.Inputs[1] = name;
+    }
+
+    private static float[] WeightSaliency(Tensor weights, bool outputsLast, int outputs)
+    {
+        ReadOnlySpan<float> values = weights.Values<float>();
+        int taps = values.Length / outputs;
+        var saliency = new float[values.Length];
+        for (int o = 0; o < outputs; o++)
+        {
+            for (int tap = 0; tap < taps; tap++)
+            {
+                float weight = values[outputsLast ? (tap * outputs) + o : (o * taps) + tap];
+                saliency[(o * taps) + tap] = weight * weight;
+            }
+        }
+
+        return saliency;
+    }
+
+    private void Check(GroupDecision decision)
+    {
+        if (!_groups.TryGetValue((decision.Group, decision.Form), out PrunableGroup? group))
+            throw new ArgumentException($"The network has no {decision.Form} group '{decision.Group}'; its groups are {string.Join(", ", Groups(decision.Form).Select(known => known.Name))}.");
+        if (decision.Channels != group.Channels)
+            throw new ArgumentException($"Group '{group.Name}' has {group.Channels} channels, the decision says {decision.Channels}.");
+        if (decision.KeptChannels < 1 || decision.KeptChannels > group.Channels)
+            throw new ArgumentException($"Group '{group.Name}' cannot keep {decision.KeptChannels} of {group.Channels} channels.");
+        if (!(decision.Sparsity >= 0 && decision.Sparsity <= 1))
+            throw new ArgumentException($"Group '{group.Name}' cannot have sparsity {decision.Sparsity}.");
+    }
+
+    private static void CheckCalibration(Graph canonical, Tensor calibration)
+    {
+        if (canonical.Inputs is not [var input]) throw new NotSupportedException($"Graph '{canonical.Name}' has {canonical.Inputs.Count} inputs; re-fitting needs exactly one.");
+        if (calibration.Type != ElementType.Float32 || calibration.Shape.Rank < 2 || calibration.Shape[0] < 1)
+            throw new ArgumentException($"Calibration images are {calibration}, expected floats with one image per row.", nameof(calibration));
+        TensorShape? expected = ShapeInference.Infer(canonical).GetValueOrDefault(input.Name)?.Shape;
+        if (expected is { } shape && !shape.Dimensions[1..].SequenceEqual(calibration.Shape.Dimensions[1..]))
+            throw new ArgumentException($"Calibration images are {calibration.Shape}, but input '{input.Name}' is {shape} for one image.", nameof(calibration));
+    }
+
+    private static Tensor First(Tensor images, int count)
+    {
+        int[] dimensions = images.Shape.Dimensions.ToArray();
+        int size = images.Count / dimensions[0];
+        dimensions[0] = count;
+        return Tensor.From<float>(new TensorShape(dimensions), images.Values<float>()[..(count * size)]);
+    }
+}
