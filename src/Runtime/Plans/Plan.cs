@@ -23,8 +23,8 @@ public sealed record Plan
     public required IReadOnlyList<GroupDecision> Groups { get; init; }
 
     /// <summary>
-    /// Feature compression; null when nothing crosses (device-only), when an image crosses as
-    /// <see cref="InputCoding"/> says (edge-only), or when the feature crosses as plain 32-bit floats.
+    /// Feature compression; null when nothing crosses (device-only), or when an image crosses as
+    /// <see cref="InputCoding"/> says (edge-only). A plan whose feature crosses as plain floats has a codec of 32 bits.
     /// </summary>
     public required CodecDecision? Codec { get; init; }
 
@@ -77,6 +77,6 @@ public sealed record GroupDecision(
 /// <summary>Compression of the feature.</summary>
 /// <param name="Channels">Channels that are sent.</param>
 /// <param name="TotalChannels">Channels of the feature.</param>
-/// <param name="Bits">Quantizer width, 1 to 8.</param>
+/// <param name="Bits">Quantizer width, 1 to 8; or 32 for plain floats.</param>
 /// <param name="EntropyCoded">Whether the entropy coder may replace plain packing where it wins.</param>
 public sealed record CodecDecision(int Channels, int TotalChannels, int Bits, bool EntropyCoded);

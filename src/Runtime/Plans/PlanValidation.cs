@@ -20,7 +20,8 @@ internal static class PlanValidation
         {
             check.Range("codec.totalChannels", codec.TotalChannels, 1, int.MaxValue);
             check.Range("codec.channels", codec.Channels, 1, codec.TotalChannels);
-            check.Range("codec.bits", codec.Bits, 1, 8);
+            if (codec.Bits is not ((>= 1 and <= 8) or 32)) check.Fail("codec.bits", codec.Bits, "1 to 8, or 32 for plain floats");
+            if (codec is { Bits: 32, EntropyCoded: true }) check.Fail("codec.entropyCoded", "true", "false: plain floats are not entropy coded");
         }
 
         check.Time("predicted.deviceMs", plan.Predicted.DeviceMs);
@@ -43,7 +44,7 @@ internal static class PlanValidation
 
     private static void CheckGroups(IReadOnlyList<GroupDecision> groups, Checker check)
     {
-        var names = new HashSet<string>(StringComparer.Ordinal);
+        var seen = new HashSet<(string, WeightForm)>();
         for (int i = 0; i < groups.Count; i++)
         {
             string field = $"groups[{i}]";
@@ -54,8 +55,8 @@ internal static class PlanValidation
             }
 
             check.Text($"{field}.group", group.Group);
-            if (!names.Add(group.Group)) check.Fail($"{field}.group", $"'{group.Group}'", "a name that no other group has");
             if (!Enum.IsDefined(group.Form)) check.Fail($"{field}.form", (int)group.Form, "'channel', 'block' or 'unstructured'");
+            if (!seen.Add((group.Group, group.Form))) check.Fail($"{field}.group", $"'{group.Group}' again", "one decision per group and form");
             check.Range($"{field}.sparsity", group.Sparsity, 0, 1);
             check.Range($"{field}.channels", group.Channels, 1, int.MaxValue);
             check.Range($"{field}.keptChannels", group.KeptChannels, 1, group.Channels);
