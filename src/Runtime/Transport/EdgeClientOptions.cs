@@ -1,0 +1,16 @@
+using CoInference.Runtime.Plans;
+
+namespace CoInference.Runtime.Transport;
+
+/// <summary>How a device talks to its edge.</summary>
+public sealed record EdgeClientOptions
+{
+    /// <summary>Time to connect and to be admitted.</summary>
+    public TimeSpan ConnectTimeout { get; init; } = TimeSpan.FromSeconds(3);
+
+    /// <summary>Time from sending a request to the last byte of its reply.</summary>
+    public TimeSpan RequestTimeout { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>Link to emulate; null for the network as it is. Shapes requests and replies, not connecting.</summary>
+    public LinkSpec? Link { get; init; }
+}
