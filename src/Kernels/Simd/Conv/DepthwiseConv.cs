@@ -27,7 +27,7 @@ internal sealed class DepthwiseConv<TSimd, TVector, TLanes> : ConvKernel
     public override VectorWidth Width => (VectorWidth)TLanes.Value;
 
     /// <inheritdoc/>
-    public override string Tile => $"{DepthwiseTiles<TSimd, TVector, N1>.MaxPixels}x{TLanes.Value}";
+    public override string Tile => $"{DepthwiseTiles<TSimd, TVector, N1, N0>.MaxPixels}x{TLanes.Value}";
 
     /// <inheritdoc/>
     public override ActivationLayout InputLayout(ConvShape shape) => new(TLanes.Value);

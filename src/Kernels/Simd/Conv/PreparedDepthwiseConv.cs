@@ -64,7 +64,7 @@ internal sealed unsafe class PreparedDepthwiseConv<TSimd, TVector, TLanes> : Pre
         for (int kx = 0; kx < shape.KernelWidth; kx++)
             ((nint*)_tapColumns.Pointer)[kx] = _inPlace ? (nint)kx * TLanes.Value : _window.TapOffsets[kx];
 
-        _tiles = TilePlan.Balance(shape.OutWidth, DepthwiseTiles<TSimd, TVector, N1>.MaxPixels);
+        _tiles = TilePlan.Balance(shape.OutWidth, DepthwiseTiles<TSimd, TVector, N1, N0>.MaxPixels);
         _big = (nint)Tile(_tiles.Size);
         if (_tiles.Small > 0) _small = (nint)Tile(_tiles.Size - 1);
         long rowBytes = (long)shape.StrideY * rowFloats * sizeof(float);
@@ -121,9 +121,17 @@ internal sealed unsafe class PreparedDepthwiseConv<TSimd, TVector, TLanes> : Pre
         return buffer;
     }
 
-    private delegate*<DepthwiseTile*, void> Tile(int pixels) => _pixelStep == 2
-        ? DepthwiseTiles<TSimd, TVector, N2>.Get(pixels)
-        : DepthwiseTiles<TSimd, TVector, N1>.Get(pixels);
+    private delegate*<DepthwiseTile*, void> Tile(int pixels)
+    {
+        if (_inPlace && _shape.KernelWidth == 3)
+        {
+            return _pixelStep == 2 ? DepthwiseTiles<TSimd, TVector, N2, N3>.Get(pixels)
+                : DepthwiseTiles<TSimd, TVector, N1, N3>.Get(pixels);
+        }
+
+        return _pixelStep == 2 ? DepthwiseTiles<TSimd, TVector, N2, N0>.Get(pixels)
+            : DepthwiseTiles<TSimd, TVector, N1, N0>.Get(pixels);
+    }
 
     private void RunPart(float* input, float* residual, float* output, byte* scratch, int part, int parts)
     {
