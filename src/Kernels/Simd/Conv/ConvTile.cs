@@ -1,6 +1,6 @@
 namespace CoInference.Kernels.Simd.Conv;
 
-/// <summary>Arguments of one call of a direct-convolution micro-kernel: consecutive register tiles of one output row.</summary>
+/// <summary>Arguments of one call of a direct-convolution micro-kernel: equally spaced register tiles.</summary>
 internal unsafe struct ConvTile
 {
     /// <summary>Channel 0, first pixel of the first tile; taps are offsets from here.</summary>
@@ -42,6 +42,12 @@ internal unsafe struct ConvTile
     /// <summary>Floats between neighbouring output pixels, for micro-kernels that do not know it as a constant.</summary>
     public nint OutputPitch;
 
-    /// <summary>Tiles to do, side by side.</summary>
+    /// <summary>Floats between the input of consecutive tiles.</summary>
+    public nint InputStep;
+
+    /// <summary>Floats between the output of consecutive tiles.</summary>
+    public nint OutputStep;
+
+    /// <summary>Tiles to do: side by side in a row, or one per row when a row is one tile.</summary>
     public int Tiles;
 }

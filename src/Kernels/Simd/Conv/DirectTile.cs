@@ -341,9 +341,9 @@ internal static unsafe class DirectTile<TSimd, TVector, TChannels, TPitch, TOutP
                 if (TPixels.Value > 6) TSimd.Store(to + (6 * pitch), TSimd.AtMost(high, TSimd.AtLeast(low, d6)));
             }
 
-            input += TPixels.Value * TPitch.Value;
-            output += TPixels.Value * pitch;
-            if (addend != null) addend += TPixels.Value * pitch;
+            input += tile->InputStep;
+            output += tile->OutputStep;
+            if (addend != null) addend += tile->OutputStep;
         }
     }
 }

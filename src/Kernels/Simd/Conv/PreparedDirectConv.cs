@@ -35,6 +35,9 @@ internal sealed unsafe class PreparedDirectConv<TSimd, TVector, TLanes, TChannel
     private readonly bool _hasResidual;
     private readonly AlignedBuffer _weights;
     private readonly AlignedBuffer _tapOffsets;
+    private readonly AlignedBuffer _rowOffsets;
+    private readonly int _taps;
+    private readonly bool _hasRowTiles;
     private readonly OutputGroup[] _groups;
     private readonly RowTiles _fullRow;
     private readonly RowTiles _lastRow;
@@ -56,8 +59,11 @@ internal sealed unsafe class PreparedDirectConv<TSimd, TVector, TLanes, TChannel
         _groupInputs = shape.InChannels / shape.Groups;
         int inputBlocks = (shape.InChannels + TChannels.Value - 1) / TChannels.Value;
         _window = new InputWindow(shape, TChannels.Value, inputBlocks);
-        _tapOffsets = new AlignedBuffer((long)_window.TapOffsets.Length * sizeof(nint));
-        _window.TapOffsets.CopyTo(new Span<nint>(_tapOffsets.Pointer, _window.TapOffsets.Length));
+        _taps = shape.KernelHeight * shape.KernelWidth;
+        _tapOffsets = Offsets(_window.TapOffsets);
+        _rowOffsets = Offsets([.. _window.TapOffsets.Where((_, tap) => tap % shape.KernelWidth == 0)]);
+        _hasRowTiles = shape.StrideX == 1 && shape.DilationX == 1
+            && shape.KernelWidth == DirectRowTiles<TSimd, TVector, TChannels>.KernelColumns;
 
         int pixels = shape.OutHeight * shape.OutWidth;
         int groupOutputs = shape.OutChannels / shape.Groups;
@@ -66,8 +72,8 @@ internal sealed unsafe class PreparedDirectConv<TSimd, TVector, TLanes, TChannel
         int tileBlocks = TilePlan.ChooseBlocks(Lanes, width, groupOutputBlocks);
         _rowPixels = _window.Flattens ? Math.Min(pixels, FlatRowTiles * TilePlan.MaxPixels(Lanes, tileBlocks)) : shape.OutWidth;
         _rows = _window.Flattens ? (pixels + _rowPixels - 1) / _rowPixels : shape.OutHeight;
-        _fullRow = new RowTiles(_rowPixels, _window.Pitch);
-        _lastRow = _window.Flattens ? new RowTiles(pixels - ((_rows - 1) * _rowPixels), _window.Pitch) : _fullRow;
+        _fullRow = new RowTiles(_rowPixels, _window.Pitch, _hasRowTiles);
+        _lastRow = _window.Flattens ? new RowTiles(pixels - ((_rows - 1) * _rowPixels), _window.Pitch, _hasRowTiles) : _fullRow;
 
         _inputImage = (nint)inputBlocks * TChannels.Value * shape.InHeight * shape.InWidth;
         _outputPlane = (nint)pixels * TLanes.Value;
@@ -75,7 +81,7 @@ internal sealed unsafe class PreparedDirectConv<TSimd, TVector, TLanes, TChannel
 
         _groups = PlanGroups(groupOutputBlocks, tileBlocks);
         _weights = PackWeights(weights, groupOutputs);
-        long blockWeights = (long)_window.TapOffsets.Length * TChannels.Value * tileBlocks * TLanes.Value * sizeof(float);
+        long blockWeights = (long)_taps * TChannels.Value * tileBlocks * TLanes.Value * sizeof(float);
         bool streams = TilePlan.Balance(_rowPixels, TilePlan.MaxPixels(Lanes, tileBlocks)).Size >= StreamingPixels;
         _chunkBlocks = (int)Math.Max(1, (streams ? SecondLevelWeightBytes : FirstLevelWeightBytes) / blockWeights);
         long rowInput = (long)inputBlocks * TChannels.Value * sizeof(float)
@@ -131,35 +137,43 @@ internal sealed unsafe class PreparedDirectConv<TSimd, TVector, TLanes, TChannel
                 int blocks = i < split.Big ? split.Size : split.Size - 1;
                 groups.Add(new OutputGroup(block, blocks, group * (_groupInputs / TChannels.Value), offset));
                 block += blocks;
-                offset += (nint)blocks * TLanes.Value * _groupInputs * _window.TapOffsets.Length;
+                offset += (nint)blocks * TLanes.Value * _groupInputs * _taps;
             }
         }
 
         return [.. groups];
     }
 
+    private static AlignedBuffer Offsets(nint[] offsets)
+    {
+        var buffer = new AlignedBuffer((long)offsets.Length * sizeof(nint));
+        offsets.CopyTo(new Span<nint>(buffer.Pointer, offsets.Length));
+        return buffer;
+    }
+
     private AlignedBuffer PackWeights(ReadOnlySpan<float> weights, int groupOutputs)
     {
         OutputGroup last = _groups[^1];
-        int taps = _window.TapOffsets.Length;
-        var buffer = new AlignedBuffer((last.Weights + ((nint)last.Blocks * TLanes.Value * _groupInputs * taps)) * sizeof(float));
+        var buffer = new AlignedBuffer((last.Weights + ((nint)last.Blocks * TLanes.Value * _groupInputs * _taps)) * sizeof(float));
         float* target = (float*)buffer.Pointer;
         foreach (OutputGroup group in _groups)
         {
             int convGroup = group.FirstBlock * TLanes.Value / groupOutputs;
             int endOutput = Math.Min(_shape.OutChannels, (convGroup + 1) * groupOutputs);
+            bool rowTiles = _hasRowTiles && group.Blocks == 1;
             for (int firstInput = 0; firstInput < _groupInputs; firstInput += TChannels.Value)
             {
-                int endInput = Math.Min(_groupInputs, firstInput + TChannels.Value);
-                for (int tap = 0; tap < taps; tap++)
+                int channels = Math.Min(_groupInputs - firstInput, TChannels.Value);
+                for (int step = 0; step < _taps * channels; step++)
                 {
-                    for (int channel = firstInput; channel < endInput; channel++)
+                    // A row tile takes the columns of a kernel row channel by channel, the others a tap of all channels.
+                    int columns = rowTiles ? _shape.KernelWidth : 1;
+                    int channel = firstInput + (step / columns % channels);
+                    int tap = (step / (columns * channels) * columns) + (step % columns);
+                    for (int lane = 0; lane < group.Blocks * TLanes.Value; lane++)
                     {
-                        for (int lane = 0; lane < group.Blocks * TLanes.Value; lane++)
-                        {
-                            int outChannel = (group.FirstBlock * TLanes.Value) + lane;
-                            *target++ = outChannel < endOutput ? weights[(((outChannel * _groupInputs) + channel) * taps) + tap] : 0f;
-                        }
+                        int outChannel = (group.FirstBlock * TLanes.Value) + lane;
+                        *target++ = outChannel < endOutput ? weights[(((outChannel * _groupInputs) + channel) * _taps) + tap] : 0f;
                     }
                 }
             }
@@ -203,8 +217,6 @@ internal sealed unsafe class PreparedDirectConv<TSimd, TVector, TLanes, TChannel
         var tile = new ConvTile
         {
             InputBlockStride = _window.BlockFloats(rows),
-            TapOffsets = (nint*)_tapOffsets.Pointer,
-            Taps = _window.TapOffsets.Length,
             OutputBlockStride = _outputPlane,
         };
 
@@ -213,6 +225,9 @@ internal sealed unsafe class PreparedDirectConv<TSimd, TVector, TLanes, TChannel
             OutputGroup group = _groups[index];
             int lanes = group.FirstBlock * TLanes.Value;
             nint outputOffset = outputStart + (group.FirstBlock * _outputPlane);
+            bool rowTiles = _hasRowTiles && group.Blocks == 1;
+            tile.TapOffsets = (nint*)(rowTiles ? _rowOffsets : _tapOffsets).Pointer;
+            tile.Taps = rowTiles ? _shape.KernelHeight : _taps;
             tile.Weights = (float*)_weights.Pointer + group.Weights;
             for (int block = 0; block < blocks; block += _chunkBlocks)
             {
@@ -223,16 +238,24 @@ internal sealed unsafe class PreparedDirectConv<TSimd, TVector, TLanes, TChannel
                 tile.Maximum = last ? _epilogue.Maximum + lanes : _epilogue.Highest;
                 float* addend = first ? operands.Residual : operands.Output;
                 float* chunkInput = input + ((group.FirstInputBlock + block) * tile.InputBlockStride);
-                for (int row = 0; row < rows; row++)
+                nint rowFloats = (nint)_rowPixels * TLanes.Value;
+                for (int row = 0; row < rows;)
                 {
-                    nint at = outputOffset + ((nint)row * _rowPixels * TLanes.Value);
+                    nint at = outputOffset + (row * rowFloats);
                     tile.Input = chunkInput + (row * rowStep);
                     tile.Output = operands.Output + at;
                     tile.Addend = addend == null ? null : addend + at;
-                    (firstRow + row == _rows - 1 ? _lastRow : _fullRow).Run(&tile, group.Blocks);
+                    if (_lastRow == _fullRow && _fullRow.IsOneTile(group.Blocks))
+                    {
+                        _fullRow.RunColumn(&tile, group.Blocks, rows, rowStep, rowFloats);
+                        break;
+                    }
+
+                    (firstRow + row == _rows - 1 ? _lastRow : _fullRow).RunRow(&tile, group.Blocks);
+                    row++;
                 }
 
-                tile.Weights += (nint)tile.Channels * tile.Taps * group.Blocks * TLanes.Value;
+                tile.Weights += (nint)tile.Channels * _taps * group.Blocks * TLanes.Value;
             }
         }
     }
@@ -255,10 +278,12 @@ internal sealed unsafe class PreparedDirectConv<TSimd, TVector, TLanes, TChannel
         private readonly nint[] _big = new nint[TilePlan.MaxBlocks + 1];
         private readonly nint[] _small = new nint[TilePlan.MaxBlocks + 1];
         private readonly int _pitch;
+        private readonly bool _hasRowTiles;
 
-        public RowTiles(int pixels, int pitch)
+        public RowTiles(int pixels, int pitch, bool hasRowTiles)
         {
             _pitch = pitch;
+            _hasRowTiles = hasRowTiles;
             for (int blocks = 1; blocks <= TilePlan.MaxBlocks; blocks++)
             {
                 TilePlan.Split split = TilePlan.Balance(pixels, TilePlan.MaxPixels(Lanes, blocks));
@@ -268,10 +293,25 @@ internal sealed unsafe class PreparedDirectConv<TSimd, TVector, TLanes, TChannel
             }
         }
 
-        public void Run(ConvTile* tile, int blocks)
+        /// <summary>Whether a row is a single tile.</summary>
+        public bool IsOneTile(int blocks) => _splits[blocks] is { Big: 1, Small: 0 };
+
+        /// <summary>Runs the only tile of each of <paramref name="rows"/> rows.</summary>
+        public void RunColumn(ConvTile* tile, int blocks, int rows, nint inputRowStep, nint outputRowStep)
+        {
+            tile->Tiles = rows;
+            tile->InputStep = inputRowStep;
+            tile->OutputStep = outputRowStep;
+            ((delegate*<ConvTile*, void>)_big[blocks])(tile);
+        }
+
+        /// <summary>Runs the tiles of one row.</summary>
+        public void RunRow(ConvTile* tile, int blocks)
         {
             TilePlan.Split split = _splits[blocks];
             tile->Tiles = split.Big;
+            tile->InputStep = split.Size * _pitch;
+            tile->OutputStep = split.Size * TLanes.Value;
             ((delegate*<ConvTile*, void>)_big[blocks])(tile);
             if (split.Small == 0) return;
             nint pixels = (nint)split.Big * split.Size;
@@ -279,12 +319,17 @@ internal sealed unsafe class PreparedDirectConv<TSimd, TVector, TLanes, TChannel
             tile->Output += pixels * TLanes.Value;
             if (tile->Addend != null) tile->Addend += pixels * TLanes.Value;
             tile->Tiles = split.Small;
+            tile->InputStep -= _pitch;
+            tile->OutputStep -= TLanes.Value;
             ((delegate*<ConvTile*, void>)_small[blocks])(tile);
         }
 
-        private delegate*<ConvTile*, void> Tile(int blocks, int pixels) => _pitch == TChannels.Value
-            ? DirectTiles<TSimd, TVector, TChannels, TChannels, TLanes>.Get(blocks, pixels)
-            : DirectTiles<TSimd, TVector, TChannels, N2, TLanes>.Get(blocks, pixels);
+        private delegate*<ConvTile*, void> Tile(int blocks, int pixels)
+        {
+            if (_hasRowTiles && blocks == 1) return DirectRowTiles<TSimd, TVector, TChannels>.Get(pixels);
+            return _pitch == TChannels.Value ? DirectTiles<TSimd, TVector, TChannels, TChannels, TLanes>.Get(blocks, pixels)
+                : DirectTiles<TSimd, TVector, TChannels, N2, TLanes>.Get(blocks, pixels);
+        }
     }
 
     private sealed class Job : IParallelWork

@@ -116,6 +116,8 @@ internal static unsafe class GemmLoops<TSimd, TVector, TLanes>
     {
         ConvTile tile = arguments;
         tile.Tiles = split.Big;
+        tile.InputStep = (nint)split.Size * TLanes.Value;
+        tile.OutputStep = split.Size * tile.OutputPitch;
         MicroKernel(blocks, split.Size)(&tile);
         if (split.Small == 0) return;
         nint rows = (nint)split.Big * split.Size;
@@ -123,6 +125,8 @@ internal static unsafe class GemmLoops<TSimd, TVector, TLanes>
         tile.Output += rows * tile.OutputPitch;
         if (tile.Addend != null) tile.Addend += rows * tile.OutputPitch;
         tile.Tiles = split.Small;
+        tile.InputStep -= TLanes.Value;
+        tile.OutputStep -= tile.OutputPitch;
         MicroKernel(blocks, split.Size - 1)(&tile);
     }
 
