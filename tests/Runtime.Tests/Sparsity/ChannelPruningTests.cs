@@ -1,5 +1,6 @@
 using CoInference.Kernels.Registry;
 using CoInference.Kernels.Tensors;
+using CoInference.Runtime.Execution;
 using CoInference.Runtime.Graphs;
 using CoInference.Runtime.Onnx;
 using CoInference.Runtime.Plans;
@@ -160,7 +161,7 @@ public class ChannelPruningTests
         (Graph device, Graph edge) = GraphSplitter.Split(pruned, stage);
         Assert.Equal(8, device.Outputs[0].Dimensions![1].Size);
         Tensor image = NetworkBuilder.RandomImages(seed: 5, 2, 3, 32, 32);
-        Tensor feature = Execution.Interpreter.Run(device, [image])[0];
+        Tensor feature = Interpreter.Run(device, [image])[0];
         Assert.Equal(NetworkBuilder.Run(pruned, image), NetworkBuilder.Run(edge, feature));
     }
 
