@@ -48,6 +48,12 @@ internal unsafe struct ConvTile
     /// <summary>Floats between the output of consecutive tiles.</summary>
     public nint OutputStep;
 
+    /// <summary>Weights to bring near for later calls; the micro-kernel moves it on.</summary>
+    public float* NextWeights;
+
+    /// <summary>Cache lines of <see cref="NextWeights"/> to fetch per tap and input block.</summary>
+    public int PrefetchLines;
+
     /// <summary>Tiles to do: side by side in a row, or one per row when a row is one tile.</summary>
     public int Tiles;
 }

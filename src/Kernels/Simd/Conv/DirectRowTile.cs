@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics.X86;
 using CoInference.Kernels.Simd.Vectors;
 
 namespace CoInference.Kernels.Simd.Conv;
@@ -23,11 +24,14 @@ internal static unsafe class DirectRowTile<TSimd, TVector, TChannels, TPixels>
     where TChannels : IConstant
     where TPixels : IConstant
 {
+    private const int FloatsPerLine = 16;
+
     /// <summary>Computes <see cref="ConvTile.Tiles"/> tiles.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Run(ConvTile* tile)
     {
         float* input = tile->Input;
+        float* next = tile->NextWeights;
         float* output = tile->Output;
         float* addend = tile->Addend;
         for (int tiles = tile->Tiles; tiles > 0; tiles--)
@@ -64,6 +68,11 @@ internal static unsafe class DirectRowTile<TSimd, TVector, TChannels, TPixels>
                 nint* offsets = tile->TapOffsets;
                 for (int taps = tile->Taps; taps > 0; taps--)
                 {
+                    if (Sse.IsSupported)
+                    {
+                        for (int lines = tile->PrefetchLines; lines > 0; lines--, next += FloatsPerLine) Sse.Prefetch1(next);
+                    }
+
                     float* x = block + *offsets++;
                     for (int channel = blockChannels; channel > 0; channel--)
                     {
@@ -236,5 +245,7 @@ internal static unsafe class DirectRowTile<TSimd, TVector, TChannels, TPixels>
             input += tile->InputStep;
             output += tile->OutputStep;
         }
+
+        tile->NextWeights = next;
     }
 }

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics.X86;
 using CoInference.Kernels.Simd.Vectors;
 
 namespace CoInference.Kernels.Simd.Conv;
@@ -30,11 +31,14 @@ internal static unsafe class DirectTile<TSimd, TVector, TChannels, TPitch, TOutP
     where TBlocks : IConstant
     where TPixels : IConstant
 {
+    private const int FloatsPerLine = 16;
+
     /// <summary>Computes <see cref="ConvTile.Tiles"/> tiles.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Run(ConvTile* tile)
     {
         float* input = tile->Input;
+        float* next = tile->NextWeights;
         float* output = tile->Output;
         float* addend = tile->Addend;
         nint blockStride = tile->OutputBlockStride;
@@ -126,6 +130,11 @@ internal static unsafe class DirectTile<TSimd, TVector, TChannels, TPitch, TOutP
                 nint* offsets = tile->TapOffsets;
                 for (int taps = tile->Taps; taps > 0; taps--)
                 {
+                    if (Sse.IsSupported)
+                    {
+                        for (int lines = tile->PrefetchLines; lines > 0; lines--, next += FloatsPerLine) Sse.Prefetch1(next);
+                    }
+
                     float* x = block + *offsets++;
                     for (int channel = blockChannels; channel > 0; channel--)
                     {
@@ -345,5 +354,7 @@ internal static unsafe class DirectTile<TSimd, TVector, TChannels, TPitch, TOutP
             output += tile->OutputStep;
             if (addend != null) addend += tile->OutputStep;
         }
+
+        tile->NextWeights = next;
     }
 }

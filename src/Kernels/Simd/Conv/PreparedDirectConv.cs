@@ -25,6 +25,7 @@ internal sealed unsafe class PreparedDirectConv<TSimd, TVector, TLanes, TChannel
     private const int StreamingPixels = 12;
 
     private const int FlatRowTiles = 8;
+    private const int CacheLineBytes = 64;
 
     [ThreadStatic]
     private static Job? _job;
@@ -233,6 +234,9 @@ internal sealed unsafe class PreparedDirectConv<TSimd, TVector, TLanes, TChannel
             {
                 bool first = block == 0, last = block + _chunkBlocks >= blocks;
                 tile.Channels = Math.Min(_chunkBlocks * TChannels.Value, _groupInputs - (block * TChannels.Value));
+                nint weights = (nint)tile.Channels * _taps * group.Blocks * TLanes.Value;
+                tile.NextWeights = tile.Weights + weights;
+                tile.PrefetchLines = PrefetchLines(weights, rows * _fullRow.Tiles(group.Blocks), tile.Channels, tile.Taps);
                 tile.Bias = first ? _epilogue.Bias + lanes : _epilogue.Zero;
                 tile.Minimum = last ? _epilogue.Minimum + lanes : _epilogue.Lowest;
                 tile.Maximum = last ? _epilogue.Maximum + lanes : _epilogue.Highest;
@@ -255,9 +259,20 @@ internal sealed unsafe class PreparedDirectConv<TSimd, TVector, TLanes, TChannel
                     row++;
                 }
 
-                tile.Weights += (nint)tile.Channels * _taps * group.Blocks * TLanes.Value;
+                tile.Weights += weights;
             }
         }
+    }
+
+    /// <summary>
+    /// Cache lines per tap and input block that bring in the next chunk's weights just in time. Weights that many tiles
+    /// share are fetched by the first of them without being missed.
+    /// </summary>
+    private static int PrefetchLines(nint weights, int tiles, int channels, int taps)
+    {
+        nint lines = weights * sizeof(float) / CacheLineBytes;
+        nint turns = (nint)tiles * taps * ((channels + TChannels.Value - 1) / TChannels.Value);
+        return turns > 2 * lines ? 0 : (int)((lines + turns - 1) / turns);
     }
 
     private readonly struct Operands(float* input, float* residual, float* output, byte* scratch)
@@ -292,6 +307,9 @@ internal sealed unsafe class PreparedDirectConv<TSimd, TVector, TLanes, TChannel
                 if (split.Small > 0) _small[blocks] = (nint)Tile(blocks, split.Size - 1);
             }
         }
+
+        /// <summary>Tiles of a row.</summary>
+        public int Tiles(int blocks) => _splits[blocks].Big + _splits[blocks].Small;
 
         /// <summary>Whether a row is a single tile.</summary>
         public bool IsOneTile(int blocks) => _splits[blocks] is { Big: 1, Small: 0 };
