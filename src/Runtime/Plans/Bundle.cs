@@ -19,6 +19,8 @@ public sealed class Bundle
     {
         (Plan, Device, Edge, Codec, Preprocessing) = (plan, device, edge, codec, preprocessing);
         Id = ModelHash.Of(PlanFile.Serialize(plan));
+        WireId = Convert.ToUInt64(Id[..16], 16);
+        ImageShape = new TensorShape([.. plan.Bundle!.ImageShape]);
     }
 
     /// <summary>The plan, with the bundle's manifest in <see cref="Plan.Bundle"/>.</summary>
@@ -37,10 +39,10 @@ public sealed class Bundle
     public Preprocessing Preprocessing { get; }
 
     /// <summary>Channels, height and width of an input image.</summary>
-    public TensorShape ImageShape => new([.. Manifest.ImageShape]);
+    public TensorShape ImageShape { get; }
 
     /// <summary>Number of classes: length of the logits.</summary>
-    public int Classes => Manifest.Classes;
+    public int Classes => Plan.Bundle!.Classes;
 
     /// <summary>
     /// SHA-256 of <c>plan.json</c>, which holds the hashes of all other files: two bundles with one id have the same content.
@@ -48,9 +50,7 @@ public sealed class Bundle
     public string Id { get; }
 
     /// <summary>The first 64 bits of <see cref="Id"/>, as frames carry it.</summary>
-    public ulong WireId => Convert.ToUInt64(Id[..16], 16);
-
-    private BundleManifest Manifest => Plan.Bundle!;
+    public ulong WireId { get; }
 
     /// <summary>Puts a bundle together in memory.</summary>
     /// <param name="plan">The plan; its manifest, if any, is replaced.</param>
