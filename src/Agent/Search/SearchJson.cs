@@ -11,4 +11,5 @@ namespace CoInference.Agent.Search;
     RespectNullableAnnotations = true,
     RespectRequiredConstructorParameters = true)]
 [JsonSerializable(typeof(SearchFile))]
+[JsonSerializable(typeof(SearchReport))]
 internal sealed partial class SearchJson : JsonSerializerContext;

@@ -73,7 +73,7 @@ public sealed class FeatureSamples
     internal ReadOnlySpan<float> Sample(int channel) => _columns.AsSpan(channel * SampleCount, SampleCount);
 
     /// <summary>One calibration feature.</summary>
-    internal ReadOnlySpan<float> Image(int index) => _features.AsSpan(index * Shape.Count, Shape.Count);
+    public ReadOnlySpan<float> Image(int index) => _features.AsSpan(index * Shape.Count, Shape.Count);
 
     /// <summary>Smallest value of a channel over all calibration features.</summary>
     internal float Minimum(int channel)

@@ -1,0 +1,33 @@
+using CoInference.Runtime.Data;
+using CoInference.Runtime.Plans;
+
+namespace CoInference.Agent.Environments;
+
+/// <summary>Judges plans by running them: pruned, re-fitted, split, through the codec and back, on labelled images.</summary>
+public sealed class PlanJudge
+{
+    private readonly PlanCompiler _compiler;
+    private readonly EvaluationOptions _options;
+
+    /// <summary>Creates a judge.</summary>
+    /// <param name="compiler">Compiles plans.</param>
+    /// <param name="threads">Images that are worked on at a time.</param>
+    public PlanJudge(PlanCompiler compiler, int threads)
+    {
+        _compiler = compiler;
+        _options = new EvaluationOptions { Preprocessing = compiler.Preprocessing, Workers = threads };
+    }
+
+    /// <summary>Accuracy of a plan on a set of images.</summary>
+    /// <exception cref="OperationCanceledException">Cancelled.</exception>
+    public double Accuracy(Plan plan, ImageSet images, CancellationToken cancellation)
+    {
+        Bundle bundle = _compiler.Compile(plan, cancellation);
+        return (bundle switch
+        {
+            { Device: { } device, Edge: { } edge } => Evaluator.Evaluate(device, bundle.Codec, edge, images, _options, cancellation),
+            { Device: { } device } => Evaluator.Evaluate(device, images, _options, cancellation),
+            _ => Evaluator.Evaluate(bundle.Edge!, images, _options, cancellation),
+        }).Top1;
+    }
+}

@@ -1,0 +1,164 @@
+using CoInference.Agent.Baselines;
+using CoInference.Agent.Environments;
+using CoInference.Kernels.Devices;
+using CoInference.Kernels.Tensors;
+using CoInference.Runtime.Data;
+using CoInference.Runtime.Execution;
+using CoInference.Runtime.Graphs;
+using CoInference.Runtime.Plans;
+using CoInference.Runtime.Profiling;
+using CoInference.Runtime.Sparsity;
+using CoInference.Runtime.Splitting;
+
+namespace CoInference.Agent.Search;
+
+/// <summary>Everything a search works with, made once from its request: the network, the images, pricer, judge and measurer.</summary>
+internal sealed class SearchWorkbench : IDisposable
+{
+    private readonly SearchRequest _request;
+    private readonly WorkerSet _workers;
+    private readonly Pruner _pruner;
+    private readonly PlanCompiler _compiler;
+    private readonly PlanJudge _judge;
+    private readonly PlanMeasurer _measurer;
+    private readonly Dictionary<string, double> _unprunedAccuracy = new(StringComparer.Ordinal);
+    private ImageSet? _test;
+
+    public SearchWorkbench(SearchRequest request, SearchJournal journal, CancellationToken cancellation)
+    {
+        _request = request;
+        Graph = GraphSimplifier.Simplify(request.Model);
+        Cuts = CutFinder.Find(Graph);
+        Classes = ShapeInference.Infer(Graph)[Graph.Outputs[0].Name].Shape is { } shape
+            ? shape.Count
+            : throw new NotSupportedException($"The shape of output '{Graph.Outputs[0].Name}' depends on data; a search needs [N, classes].");
+        Validation = request.Data.Load(Split.SearchValidation, request.ValidationImages);
+        JudgeImages = Validation.Count <= request.JudgeImages ? Validation : request.Data.Load(Split.SearchValidation, request.JudgeImages);
+        Calibration = request.Data.Load(Split.Train, request.CalibrationImages);
+        _workers = new WorkerSet(request.WorkThreads);
+        _pruner = Pruner.Create(Graph, CalibrationTensor(request, Calibration), request.Pruner with { Workers = _workers }, cancellation);
+        _compiler = new PlanCompiler(Graph, _pruner, Calibration, Template(request, Graph));
+        _judge = new PlanJudge(_compiler, request.WorkThreads);
+        var device = new SessionOptions { Threads = request.DeviceThreads };
+        var edge = new SessionOptions { Threads = request.EdgeThreads };
+        _measurer = new PlanMeasurer(JudgeImages, request.Link, request.Slowdown, device);
+        DeviceTable = request.DeviceTable ?? OpenTable(device, cancellation);
+        Pricer = new PlanPricer(
+            _pruner, (DeviceTable, device), (request.EdgeTable ?? DeviceTable, edge), request.Link, request.Slowdown,
+            new CodecTimer(journal.CodecTimings), _compiler.Features, Classes);
+    }
+
+    public Graph Graph { get; }
+
+    public IReadOnlyList<Cut> Cuts { get; }
+
+    public int Classes { get; }
+
+    public ImageSet Calibration { get; }
+
+    public ImageSet Validation { get; }
+
+    public ImageSet JudgeImages { get; }
+
+    public LatencyTable DeviceTable { get; }
+
+    public PlanPricer Pricer { get; }
+
+    public int TestCount => _test?.Count ?? 0;
+
+    /// <summary>The problem at each cut where something can be decided; how the image itself is sent never is.</summary>
+    public IReadOnlyList<CutProblem> Problems()
+    {
+        IReadOnlyList<PrunableGroup> groups = _pruner.Groups(_request.Form);
+        var problems = new List<CutProblem>();
+        foreach (Cut cut in Cuts.Where(cut => cut.Kind != CutKind.Input))
+        {
+            IReadOnlyList<PrunableGroup> local = PrunableGroups.OnDevice(groups, Graph, cut);
+            if (cut.Kind == CutKind.Output && local.Count == 0) continue;
+            problems.Add(new CutProblem(
+                Graph, cut, local, Pricer, (decided, codec, stop) => _judge.Accuracy(_compiler.ToPlan(cut, decided, codec), JudgeImages, stop), _request.Range));
+        }
+
+        return problems;
+    }
+
+    public Plan ToPlan(NamedPlan named) => _compiler.ToPlan(named.Cut, named.Groups, named.Codec, named.InputCoding);
+
+    public Bundle Compile(Plan plan, CancellationToken cancellation) => _compiler.Compile(plan, cancellation);
+
+    /// <summary>Judges a plan on the validation images and measures it.</summary>
+    public BaselineResult Assess(NamedPlan named, CancellationToken cancellation)
+    {
+        (LatencyBreakdown measured, double payload) = _measurer.Measure(Compile(ToPlan(named), cancellation), cancellation);
+        return new BaselineResult
+        {
+            Name = named.Name,
+            Cut = named.Cut.Value,
+            Accuracy = ValidationAccuracy(named, cancellation),
+            PayloadBytes = payload,
+            // How long coding an image takes, and how small it gets, is not in a table: that part is measured, the kernels are priced.
+            Predicted = named.Predicted ?? measured with { EdgeMs = Pricer.Halves(named.Cut, []).EdgeMs },
+            Measured = measured,
+            Pruned = named.Groups.Any(group => group.Sparsity > 0),
+            Note = named.Note,
+        };
+    }
+
+    /// <summary>Accuracy of a plan on all validation images.</summary>
+    public double ValidationAccuracy(NamedPlan named, CancellationToken cancellation) => Accuracy(named, Validation, "validation", cancellation);
+
+    /// <summary>Accuracy of a plan on the test split; null when the request wants none.</summary>
+    public double? TestAccuracy(NamedPlan named, CancellationToken cancellation)
+    {
+        if (_request.TestImages == 0) return null;
+        _test ??= _request.Data.Load(Split.Test, _request.TestImages);
+        return Accuracy(named, _test, "test", cancellation);
+    }
+
+    /// <summary>Stops the threads.</summary>
+    public void Dispose() => _workers.Dispose();
+
+    /// <summary>Plans that neither prune nor compress answer like the whole network, which is judged once.</summary>
+    private double Accuracy(NamedPlan named, ImageSet images, string set, CancellationToken cancellation)
+    {
+        bool exact = named.Codec is null or { Bits: > 8 } && !named.Groups.Any(group => group.Sparsity > 0);
+        if (exact && _unprunedAccuracy.TryGetValue(set, out double known)) return known;
+        double accuracy = _judge.Accuracy(ToPlan(named), images, cancellation);
+        if (exact) _unprunedAccuracy[set] = accuracy;
+        return accuracy;
+    }
+
+    /// <summary>The table of an earlier run of this search, or a new one that has seen how this network relates to the sum of its steps.</summary>
+    private LatencyTable OpenTable(SessionOptions options, CancellationToken cancellation)
+    {
+        string path = Path.Combine(_request.OutputFolder, SearchRunner.LatencyTableFile);
+        if (File.Exists(path)) return LatencyTable.Load(path);
+        LatencyTable table = LatencyTable.ForThisHost();
+        table.Calibrate(_request.ModelName, Graph, options, cancellation);
+        return table;
+    }
+
+    private static Plan Template(SearchRequest request, Graph graph) => new()
+    {
+        ModelHash = request.ModelHash,
+        Cut = graph.Outputs[0].Name,
+        Groups = [],
+        Codec = null,
+        Predicted = new LatencyBreakdown(0, 0, 0, 0, 0),
+        PayloadBytes = 0,
+        ValidationAccuracy = 0,
+        Link = request.Link,
+        Slowdown = request.Slowdown,
+        Preprocessing = request.Preprocessing,
+        Seed = request.Seed,
+    };
+
+    private static Tensor CalibrationTensor(SearchRequest request, ImageSet images)
+    {
+        int count = Math.Min(images.Count, request.Pruner.Refit.Images);
+        var tensor = new Tensor(ElementType.Float32, new TensorShape(count, images.Channels, images.Height, images.Width));
+        Span<float> values = tensor.Values<float>();
+        for (int i = 0; i < count; i++) request.Preprocessing.Apply(images.Image(i), images.Channels, values.Slice(i * images.ImageBytes, images.ImageBytes));
+        return tensor;
+    }
+}
