@@ -42,7 +42,8 @@ public static class KernelTuner
         foreach ((ConvOperation layer, StepVariant[] candidates, int threads) in layers.Values)
         {
             Measure(layer, candidates, threads, chooser, cancellation);
-            progress?.Report(new TuningProgress(++done, layers.Count, $"{layer.Shape}"));
+            done++;
+            progress?.Report(new TuningProgress(done, layers.Count, $"{layer.Shape}"));
         }
 
         return done;
