@@ -12,9 +12,9 @@ public class TimingTests
         Timing timing = Timing.Measure(() => Spin(30), new TimingOptions { Samples = 12, WarmUpMilliseconds = 1 });
         Assert.Equal(12, timing.Count);
 
-        // The work cannot end before its time, so lower bounds are exact; upper bounds would depend on the machine's load.
+        // The work cannot end before its time, so the lower bound is exact; upper bounds would depend on the machine's load.
         Assert.True(timing.MinUs >= 30, $"{timing.MinUs} us");
-        Assert.True(timing.RunsPerSample >= 2 && timing.WarmUpRuns >= 2);
+        Assert.True(timing.RunsPerSample >= 1 && timing.WarmUpRuns >= 2);
         Assert.True(timing.MinUs <= timing.P10Us && timing.P10Us <= timing.MedianUs && timing.MedianUs <= timing.P90Us && timing.P90Us <= timing.P99Us);
     }
 
