@@ -8,7 +8,8 @@ namespace CoInference.Runtime.Sparsity;
 /// <param name="Input">Which input of the node.</param>
 /// <param name="Axis">The axis that shrinks.</param>
 /// <param name="Channels">The channels along it.</param>
-internal sealed record WeightAxis(Node Node, int Input, int Axis, ChannelLayout Channels);
+/// <param name="IsOutput">Whether these are channels that the node produces, not ones it reads.</param>
+internal sealed record WeightAxis(Node Node, int Input, int Axis, ChannelLayout Channels, bool IsOutput = false);
 
 /// <summary>A node that picks channels by position: a slice, pad or gather along the channel axis.</summary>
 /// <param name="Node">The node.</param>
@@ -126,8 +127,8 @@ internal sealed class ChannelAnalysis
             return;
         }
 
-        _weightAxes.Add(new WeightAxis(node, 1, 0, output));
-        if (node.Input(2) is not null) _weightAxes.Add(new WeightAxis(node, 2, 0, output));
+        _weightAxes.Add(new WeightAxis(node, 1, 0, output, IsOutput: true));
+        if (node.Input(2) is not null) _weightAxes.Add(new WeightAxis(node, 2, 0, output, IsOutput: true));
         _layouts[node.Outputs[0]] = output;
     }
 
@@ -144,8 +145,8 @@ internal sealed class ChannelAnalysis
 
         if (LayoutOf(x) is { } input) _weightAxes.Add(new WeightAxis(node, 1, transposed ? 1 : 0, input));
         ChannelLayout output = OpenLayer(node, weights.Shape[transposed ? 0 : 1]);
-        _weightAxes.Add(new WeightAxis(node, 1, transposed ? 0 : 1, output));
-        if (bias is { Shape.Rank: > 0 } && bias.Shape[-1] > 1) _weightAxes.Add(new WeightAxis(node, 2, bias.Shape.Rank - 1, output));
+        _weightAxes.Add(new WeightAxis(node, 1, transposed ? 0 : 1, output, IsOutput: true));
+        if (bias is { Shape.Rank: > 0 } && bias.Shape[-1] > 1) _weightAxes.Add(new WeightAxis(node, 2, bias.Shape.Rank - 1, output, IsOutput: true));
     }
 
     private void FollowMatMul(Node node)
@@ -157,7 +158,7 @@ internal sealed class ChannelAnalysis
         }
 
         if (LayoutOf(x) is { } input) _weightAxes.Add(new WeightAxis(node, 1, 0, input));
-        _weightAxes.Add(new WeightAxis(node, 1, 1, OpenLayer(node, weights.Shape[1])));
+        _weightAxes.Add(new WeightAxis(node, 1, 1, OpenLayer(node, weights.Shape[1]), IsOutput: true));
     }
 
     private void FollowBatchNormalization(Node node)

@@ -1,99 +1,102 @@
+using CoInference.Kernels.Devices;
 using CoInference.Kernels.Tensors;
 using CoInference.Runtime.Graphs;
 
 namespace CoInference.Runtime.Sparsity;
 
-/// <summary>Ranks the channels of each group.</summary>
+/// <summary>Ranks the channels of each group, and says what single weights are worth.</summary>
 internal sealed class ChannelSaliency
 {
     private readonly Graph _graph;
     private readonly ChannelAnalysis _analysis;
     private readonly Importance _importance;
-    private readonly Dictionary<string, double[]> _consumerScores = new(StringComparer.Ordinal);
+    private readonly WorkerSet _workers;
+    private readonly Dictionary<string, LayerStatistics> _statistics = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, double[]> _tapFactors = new(StringComparer.Ordinal);
 
-    public ChannelSaliency(Graph graph, ChannelAnalysis analysis, Importance importance) =>
-        (_graph, _analysis, _importance) = (graph, analysis, importance);
+    /// <summary>Creates an empty ranking.</summary>
+    public ChannelSaliency(Graph graph, ChannelAnalysis analysis, PrunerOptions options) =>
+        (_graph, _analysis, _importance, _workers) = (graph, analysis, options.Importance, options.Workers);
 
     /// <summary>Takes in a layer of the original network, its sampled positions and its input.</summary>
     public void Observe(Node node, LayerWeights layer, RefitLayer sample, CalibrationActivation input)
     {
-        if (layer.Shape.Groups != 1) return;
-        int channels = layer.Shape.InChannels, outputs = layer.Shape.OutChannels;
-        var rows = new float[sample.Positions.Length * layer.Taps];
-        PatchMatrix.Gather(input, layer.Shape, 0, sample.Positions, rows, layer.Taps);
-        var scores = new double[channels];
-        for (int tap = 0; tap < layer.Taps; tap++)
-        {
-            double mean = 0, square = 0;
-            for (int r = 0; r < sample.Positions.Length; r++)
-            {
-                double v = rows[(r * layer.Taps) + tap];
-                mean += v;
-                square += v * v;
-            }
-
-            mean /= sample.Positions.Length;
-            double variance = (square / sample.Positions.Length) - (mean * mean);
-            double weight = 0;
-            for (int o = 0; o < outputs; o++) weight += layer.Matrix[(tap * outputs) + o] * (double)layer.Matrix[(tap * outputs) + o];
-            scores[tap % channels] += weight * variance;
-        }
-
-        double total = scores.Sum();
-        if (total > 0)
-        {
-            for (int c = 0; c < channels; c++) scores[c] /= total;
-        }
-
-        _consumerScores[node.Name] = scores;
+        if (layer.Shape.Groups != 1 || _importance is Importance.L1 or Importance.L2) return;
+        var statistics = new LayerStatistics(layer, sample.Positions, input, _importance == Importance.Reconstruction, _workers);
+        _statistics[node.Name] = statistics;
+        _tapFactors[node.Name] = statistics.TapFactors();
     }
+
+    /// <summary>What a squared weight is worth at each tap (kernel row, kernel column, input channel); null when nothing was observed.</summary>
+    public double[]? TapFactors(string layer) => _tapFactors.GetValueOrDefault(layer);
 
     /// <summary>For each space its channels from the most to the least important.</summary>
     public Dictionary<ChannelSpace, int[]> Rank(IEnumerable<ChannelSpace> spaces)
     {
-        Dictionary<ChannelSpace, double[]> scores = spaces.ToDictionary(space => space, space => new double[space.Channels]);
-        foreach (WeightAxis axis in _analysis.WeightAxes)
+        ILookup<ChannelSpace, (WeightAxis Axis, int Part)> readers = Axes(isOutput: false), writers = Axes(isOutput: true);
+        var ranking = new Dictionary<ChannelSpace, int[]>();
+        foreach (ChannelSpace space in spaces)
         {
-            if (axis.Node.OpType is not ("Conv" or "Gemm" or "MatMul") || axis.Input != 1) continue;
-            bool isOutput = axis.Channels == _analysis.LayoutOf(axis.Node.Outputs[0]);
-            bool hasActivations = _consumerScores.ContainsKey(axis.Node.Name);
-            double[]? perPosition = _importance switch
+            bool isObserved = readers[space].Any() && readers[space].All(reader => _statistics.ContainsKey(reader.Axis.Node.Name));
+            if (isObserved && readers[space].All(reader => _statistics[reader.Axis.Node.Name].Inverse is not null))
             {
-                Importance.L1 or Importance.L2 => isOutput ? WeightNorms(axis) : null,
-                _ when !isOutput && hasActivations => _consumerScores[axis.Node.Name],
-                _ when !hasActivations => WeightNorms(axis),
-                _ => null,
-            };
-            if (perPosition is null) continue;
-            int position = 0;
-            foreach (ChannelSpace part in axis.Channels.Parts)
-            {
-                for (int c = 0; c < part.Channels; c++)
-                {
-                    for (int s = 0; s < axis.Channels.Spread; s++, position++)
-                    {
-                        if (scores.TryGetValue(part.Root, out double[]? sum)) sum[c] += perPosition[position];
-                    }
-                }
+                var elimination = new ChannelElimination(space.Channels);
+                foreach ((WeightAxis axis, int part) in readers[space]) elimination.Add(_statistics[axis.Node.Name], Taps(axis, part));
+                ranking.Add(space, elimination.Order());
+                continue;
             }
+
+            var scores = new double[space.Channels];
+            foreach ((WeightAxis axis, int part) in isObserved ? readers[space] : writers[space]) AddScores(axis, part, isObserved, scores);
+            ranking.Add(space, Enumerable.Range(0, space.Channels).OrderByDescending(channel => scores[channel]).ToArray());
         }
 
-        return scores.ToDictionary(pair => pair.Key, pair => Enumerable.Range(0, pair.Key.Channels).OrderByDescending(c => pair.Value[c]).ToArray());
+        foreach (LayerStatistics statistics in _statistics.Values) statistics.DropInverse();
+        return ranking;
     }
 
-    private double[] WeightNorms(WeightAxis axis)
+    /// <summary>The input or output axes of layers by space, with the position of the space among the axis' parts.</summary>
+    private ILookup<ChannelSpace, (WeightAxis Axis, int Part)> Axes(bool isOutput) => _analysis.WeightAxes
+        .Where(axis => axis.Input == 1 && axis.Node.OpType is "Conv" or "Gemm" or "MatMul" && axis.IsOutput == isOutput)
+        .SelectMany(axis => axis.Channels.Parts.Select((space, part) => (Space: space.Root, Axis: axis, Part: part)))
+        .ToLookup(entry => entry.Space, entry => (entry.Axis, entry.Part));
+
+    /// <summary>For each channel of one part of a layer's input the taps that read it.</summary>
+    private int[][] Taps(WeightAxis axis, int part)
     {
+        LayerStatistics statistics = _statistics[axis.Node.Name];
+        int offset = Offset(axis, part), spread = axis.Channels.Spread, positions = statistics.Taps / statistics.InChannels;
+        return Enumerable.Range(0, axis.Channels.Parts[part].Channels).Select(channel =>
+            Enumerable.Range(0, positions).SelectMany(position =>
+                Enumerable.Range(0, spread).Select(s => (position * statistics.InChannels) + ((offset + channel) * spread) + s)).ToArray()).ToArray();
+    }
+
+    private void AddScores(WeightAxis axis, int part, bool isObserved, double[] scores)
+    {
+        if (isObserved)
+        {
+            LayerStatistics statistics = _statistics[axis.Node.Name];
+            double scale = 1 / Math.Max(statistics.OutputEnergy(), double.Epsilon);
+            int[][] taps = Taps(axis, part);
+            for (int channel = 0; channel < scores.Length; channel++)
+            {
+                foreach (int tap in taps[channel]) scores[channel] += statistics.Variance[tap] * statistics.WeightEnergy(tap) * scale;
+            }
+
+            return;
+        }
+
         Tensor weights = _graph.Initializers[axis.Node.Inputs[1]];
-        var norms = new double[weights.Shape[axis.Axis]];
-        int inner = 1;
-        for (int later = axis.Axis + 1; later < weights.Shape.Rank; later++) inner *= weights.Shape[later];
         ReadOnlySpan<float> values = weights.Values<float>();
+        int offset = Offset(axis, part), inner = 1;
+        for (int later = axis.Axis + 1; later < weights.Shape.Rank; later++) inner *= weights.Shape[later];
         for (int i = 0; i < values.Length; i++)
         {
-            double value = values[i];
-            norms[i / inner % norms.Length] += _importance == Importance.L1 ? Math.Abs(value) : value * value;
+            int channel = (i / inner % weights.Shape[axis.Axis]) - offset;
+            if ((uint)channel >= (uint)scores.Length) continue;
+            scores[channel] += _importance == Importance.L1 ? Math.Abs(values[i]) : (double)values[i] * values[i];
         }
-
-        return norms;
     }
+
+    private static int Offset(WeightAxis axis, int part) => axis.Channels.Parts.Take(part).Sum(space => space.Channels);
 }

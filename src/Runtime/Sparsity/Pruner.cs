@@ -23,6 +23,8 @@ public sealed class Pruner
     private readonly Dictionary<string, ChannelSpace> _spaces = new(StringComparer.Ordinal);
     private readonly Dictionary<ChannelSpace, int[]> _ranking;
     private readonly Dictionary<string, ChannelLayout> _layerOutputs = new(StringComparer.Ordinal);
+    private readonly Dictionary<(string Layer, int UnitChannels), int[]> _unitOrders = [];
+    private readonly ChannelSaliency _saliency;
     private readonly Refitter? _refitter;
 
     private Pruner(Graph canonical, Tensor? calibration, PrunerOptions options, CancellationToken cancellation)
@@ -33,15 +35,15 @@ public sealed class Pruner
             .ToDictionary(group => (group.Name, group.Form));
         foreach (ChannelSpace space in PrunableGroups.ChannelSpaces(_analysis)) _spaces.Add(space.Layers.First(), space);
         foreach (WeightAxis axis in _analysis.WeightAxes) _layerOutputs[axis.Node.Name] = _analysis.LayoutOf(axis.Node.Outputs[0])!;
-        var saliency = new ChannelSaliency(canonical, _analysis, options.Importance);
+        _saliency = new ChannelSaliency(canonical, _analysis, options);
         if (calibration is not null)
         {
             int images = Math.Min(options.Refit.Images, calibration.Shape[0]);
             var input = CalibrationActivation.FromTensor(First(calibration, images));
-            _refitter = new Refitter(canonical, input, options, saliency.Observe, cancellation);
+            _refitter = new Refitter(canonical, input, options, _saliency.Observe, cancellation);
         }
 
-        _ranking = saliency.Rank(_spaces.Values);
+        _ranking = _saliency.Rank(_spaces.Values);
     }
 
     /// <summary>Prepares a pruner: analyses the network, ranks what can be removed, and records what layers should compute.</summary>
@@ -103,7 +105,7 @@ public sealed class Pruner
         foreach (GroupDecision decision in decisions)
         {
             if (decision.Form == WeightForm.Dense || decision.Sparsity <= 0) continue;
-            Mask(pruned, decision);
+            Mask(pruned, decision, chosen);
             masked.Add(decision.Group);
         }
 
@@ -136,35 +138,55 @@ public sealed class Pruner
         return kept;
     }
 
-    private void Mask(Graph pruned, GroupDecision decision)
+    private void Mask(Graph pruned, GroupDecision decision, Dictionary<ChannelSpace, int[]> kept)
     {
         Node node = pruned.Nodes.First(candidate => candidate.Name == decision.Group);
         Tensor weights = pruned.Initializers[node.Inputs[1]];
         bool outputsLast = node.OpType == "MatMul" || (node.OpType == "Gemm" && node.Int("transB", 0) == 0);
         int outputs = weights.Shape[outputsLast ? 1 : 0];
         int unitChannels = decision.Form == WeightForm.Block ? _options.BlockChannels : 1;
-        int[] order = WeightMask.Rank(WeightSaliency(weights, outputsLast, outputs), outputs, unitChannels);
-        int removed = (int)Math.Round(decision.Sparsity * order.Length);
+        int[] order = UnitOrder(node, weights, outputsLast, unitChannels, kept);
+        int removed = Math.Min((int)Math.Round(decision.Sparsity * order.Length), order.Length - 1);
         string name = $"{node.Name}.masked";
-        pruned.Initializers[name] = WeightMask.Zero(weights, outputsLast, outputs, unitChannels, order.AsSpan(0, Math.Min(removed, order.Length - 1)));
+        pruned.Initializers[name] = WeightMask.Zero(weights, outputsLast, outputs, unitChannels, order.AsSpan(0, removed));
         node.Inputs[1] = name;
     }
 
-    private static float[] WeightSaliency(Tensor weights, bool outputsLast, int outputs)
+    /// <summary>The blocks or weights of a layer from the least to the most important; remembered for a layer that lost no channels.</summary>
+    private int[] UnitOrder(Node node, Tensor weights, bool outputsLast, int unitChannels, Dictionary<ChannelSpace, int[]> kept)
     {
+        bool isOriginal = _graph.Initializers.GetValueOrDefault(node.Inputs[1]) == weights;
+        if (isOriginal && _unitOrders.TryGetValue((node.Name, unitChannels), out int[]? known)) return known;
+        int outputs = weights.Shape[outputsLast ? 1 : 0], taps = weights.Count / outputs;
+        double[]? factors = TapFactors(node, taps, kept);
         ReadOnlySpan<float> values = weights.Values<float>();
-        int taps = values.Length / outputs;
         var saliency = new float[values.Length];
         for (int o = 0; o < outputs; o++)
         {
             for (int tap = 0; tap < taps; tap++)
             {
                 float weight = values[outputsLast ? (tap * outputs) + o : (o * taps) + tap];
-                saliency[(o * taps) + tap] = weight * weight;
+                saliency[(o * taps) + tap] = factors is not null ? (float)(weight * weight * factors[tap])
+                    : _options.Importance == Importance.L1 ? Math.Abs(weight) : weight * weight;
             }
         }
 
-        return saliency;
+        int[] order = WeightMask.Rank(saliency, outputs, unitChannels);
+        if (isOriginal) _unitOrders[(node.Name, unitChannels)] = order;
+        return order;
+    }
+
+    /// <summary>What a squared weight is worth at each tap of a layer whose input may have lost channels; taps in the order of its ONNX tensor.</summary>
+    private double[]? TapFactors(Node node, int taps, Dictionary<ChannelSpace, int[]> kept)
+    {
+        if (_saliency.TapFactors(node.Name) is not { } original) return null;
+        WeightAxis? input = _analysis.WeightAxes.FirstOrDefault(axis => axis is { Input: 1, IsOutput: false } && axis.Node.Name == node.Name);
+        Tensor before = _graph.Initializers[_graph.Nodes.First(candidate => candidate.Name == node.Name).Inputs[1]];
+        int positions = node.OpType == "Conv" ? before.Count / before.Shape[0] / before.Shape[1] : 1, channels = original.Length / positions;
+        int[] channelsLeft = input?.Channels.KeptPositions(space => kept[space.Root]) ?? Enumerable.Range(0, channels).ToArray();
+        var factors = new double[taps];
+        for (int tap = 0; tap < taps; tap++) factors[tap] = original[(tap % positions * channels) + channelsLeft[tap / positions]];
+        return factors;
     }
 
     private void Check(GroupDecision decision)

@@ -47,9 +47,12 @@ public sealed record RefitOptions
     public int Images { get; init; } = 128;
 
     /// <summary>Sampled output positions per unknown weight of an output channel: rows of the least-squares problem over its columns.</summary>
-    public double RowsPerColumn { get; init; } = 6;
+    public double RowsPerColumn { get; init; } = 10;
 
-    /// <summary>Pull towards the weights before the fit, as a share of the mean diagonal of the normal matrix.</summary>
+    /// <summary>
+    /// Pull towards the weights before the fit, as a share of the mean diagonal of the normal matrix; a layer with few
+    /// rows per column gets a stronger one.
+    /// </summary>
     public double Ridge { get; init; } = 0.01;
 }
 

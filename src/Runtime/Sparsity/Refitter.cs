@@ -15,6 +15,9 @@ internal sealed class Refitter
     private const int MaxRowFloats = 1 << 24;
     private const int MinRows = 1024;
 
+    // Rows per column from which on the ridge need not grow.
+    private const double WellSampled = 6;
+
     // Conjugate gradients stop early on purpose where further steps would only fit the sample's noise.
     private const int SupportIterations = 24;
 
@@ -140,7 +143,9 @@ internal sealed class Refitter
 
     private void Solve(NormalEquations equations, float[] weights, Span<float> bias, bool isMasked)
     {
-        double ridge = _options.Refit.Ridge;
+        // With few rows per column the sample's noise would be fitted: the pull towards the old weights grows.
+        double shortage = Math.Max(1, WellSampled * equations.Taps / equations.Rows);
+        double ridge = _options.Refit.Ridge * shortage * shortage;
         if (_options.Refit.Mode == RefitMode.Bias) equations.SetBias(weights, bias);
         else if (isMasked) equations.SolveOnSupport(weights, bias, ridge, SupportIterations);
         else equations.Solve(weights, bias, ridge);
