@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
+using CoInference.Agent.Environments;
 using CoInference.Cli.Rendering;
 using CoInference.Cli.Verbs;
 using CommandLine;
@@ -12,7 +13,8 @@ internal static class Application
 {
     private static readonly Type[] Verbs =
     [
-        typeof(DevicesVerb),
+        typeof(DevicesVerb), typeof(InspectVerb), typeof(KernelsVerb), typeof(ProfileVerb), typeof(EvalVerb), typeof(SearchVerb),
+        typeof(CompileVerb), typeof(ServeVerb), typeof(RunVerb), typeof(ReportVerb), typeof(CompareVerb), typeof(DemoVerb),
     ];
 
     /// <summary>Runs one command line.</summary>
@@ -62,7 +64,7 @@ internal static class Application
     /// <summary>Failures that bad input or the machine can cause; anything else is a bug and keeps its stack trace.</summary>
     private static bool IsExpected(Exception failure) =>
         failure is InvalidDataException or IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException
-            or System.Net.Sockets.SocketException or TimeoutException;
+            or System.Net.Sockets.SocketException or TimeoutException or InfeasibleBudgetException;
 
     /// <summary>The first signal asks the verb to stop at the next safe point; a second one ends the process at once.</summary>
     private static PosixSignalRegistration CancelOn(PosixSignal signal, CancellationTokenSource cancellation) =>

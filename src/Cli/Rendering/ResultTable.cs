@@ -22,10 +22,6 @@ internal sealed class ResultTable
     /// <summary>Adds a row.</summary>
     public void Add(params string[] cells) => _table.AddRow([.. cells.Select(Markup.Escape)]);
 
-    /// <summary>Writes the table with a title line above it.</summary>
-    public void Write(IAnsiConsole console, string? title = null)
-    {
-        if (title is not null) console.WriteLine(title);
-        console.Write(_table);
-    }
+    /// <summary>Writes the table.</summary>
+    public void Write(IAnsiConsole console) => console.Write(_table);
 }

@@ -37,6 +37,12 @@ internal sealed class Terminal
 
     private TextWriter ErrorWriter { get; }
 
+    /// <summary>Writes one line of the result.</summary>
+    public void Line(string text) => Output.Profile.Out.Writer.WriteLine(text);
+
+    /// <summary>Writes a table of the result.</summary>
+    public void Write(ResultTable table) => table.Write(Output);
+
     /// <summary>Shows a message unless quiet.</summary>
     public void Message(string text)
     {

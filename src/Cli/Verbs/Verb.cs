@@ -1,4 +1,8 @@
+using System.Globalization;
+using System.Text;
+using System.Text.Json.Serialization.Metadata;
 using CoInference.Cli.Rendering;
+using CoInference.Runtime.Plans;
 using CommandLine;
 
 namespace CoInference.Cli.Verbs;
@@ -19,6 +23,29 @@ internal abstract class Verb
 
     /// <summary>Whether stdout is taken by the JSON result.</summary>
     protected bool JsonOnStdout => Json == "-";
+
+    /// <summary>Writes the JSON form where <c>--json</c> asks for it; to a file under a temporary name first.</summary>
+    protected void WriteJson<T>(Terminal terminal, T result, JsonTypeInfo<T> type)
+    {
+        if (Json is not null) WriteJson(terminal, SchemaFile.Serialize(result, type));
+    }
+
+    /// <summary>As above for a result that the library has serialized.</summary>
+    protected void WriteJson(Terminal terminal, byte[] json)
+    {
+        if (Json is null) return;
+        if (JsonOnStdout) terminal.Line(Encoding.UTF8.GetString(json).TrimEnd());
+        else AtomicFile.WriteBytes(Json, json);
+    }
+
+    /// <summary>Compares a result with the bars that <c>--max-ms</c> and <c>--min-top1</c> ask for.</summary>
+    /// <returns><see cref="ExitCode.Done"/> or <see cref="ExitCode.BarMissed"/>.</returns>
+    protected static int Bar(Terminal terminal, double milliseconds, double? maxMs, double top1, double? minTop1)
+    {
+        if (milliseconds > maxMs) terminal.Error(string.Create(CultureInfo.InvariantCulture, $"median latency {milliseconds:F3} ms is above --max-ms {maxMs}"));
+        if (top1 < minTop1) terminal.Error(string.Create(CultureInfo.InvariantCulture, $"top-1 accuracy {top1:F4} is below --min-top1 {minTop1}"));
+        return milliseconds > maxMs || top1 < minTop1 ? ExitCode.BarMissed : ExitCode.Done;
+    }
 
     /// <summary>Does the job.</summary>
     /// <returns>One of <see cref="ExitCode"/>.</returns>

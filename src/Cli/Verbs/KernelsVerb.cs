@@ -1,0 +1,125 @@
+using System.Globalization;
+using System.Text.Json.Serialization;
+using CoInference.Cli.Rendering;
+using CoInference.Kernels.Registry;
+using CoInference.Runtime.Execution;
+using CommandLine;
+
+namespace CoInference.Cli.Verbs;
+
+/// <summary>Times every kernel that can run one convolution and checks each against the scalar reference.</summary>
+[Verb("kernels", HelpText = "Time every kernel that can run a convolution; show the pick and how good it is.")]
+internal sealed class KernelsVerb : ComputeVerb
+{
+    /// <summary>The layer.</summary>
+    [Option("conv", Required = true, MetaValue = "SHAPE", HelpText = "Layer as BATCHxCxHxW:OUTkKERNEL[sSTRIDE][pPAD][dDILATION][gGROUPS], e.g. 1x64x56x56:64k3s1p1.")]
+    public string Conv { get; set; } = "";
+
+    /// <summary>Channel groups.</summary>
+    [Option("groups", MetaValue = "G", HelpText = "Channel groups; overrides g in --conv.")]
+    public int? Groups { get; set; }
+
+    /// <summary>How the zeros are placed.</summary>
+    [Option("form", Default = "dense", MetaValue = "FORM", HelpText = "Placement of zero weights: dense, channel (halves inputs and outputs at --sparsity 0.5), block, unstructured.")]
+    public string Form { get; set; } = "dense";
+
+    /// <summary>Share of zeros.</summary>
+    [Option("sparsity", MetaValue = "S", HelpText = "Share of zero weights or blocks, 0 to below 1.")]
+    public double Sparsity { get; set; }
+
+    /// <summary>Element type.</summary>
+    [Option("dtype", Default = "f32", MetaValue = "TYPE", HelpText = "Element type: f32.")]
+    public string Type { get; set; } = "f32";
+
+    /// <summary>Samples per kernel.</summary>
+    [Option("rounds", Default = KernelComparison.DefaultRounds, MetaValue = "N", HelpText = "Samples per kernel, interleaved.")]
+    public int Rounds { get; set; } = KernelComparison.DefaultRounds;
+
+    /// <inheritdoc/>
+    public override Task<int> RunAsync(Terminal terminal, CancellationToken cancellation)
+    {
+        CheckCompute();
+        if (Type != "f32") throw new UsageException($"--dtype {Type}: this build times f32 kernels only.");
+        ConvShape shape = ConvShape.Parse(Conv);
+        if (Groups is { } groups) shape = ConvShape.Parse((shape with { Groups = groups }).ToString());
+        if (!(Sparsity >= 0 && Sparsity < 1)) throw new UsageException($"--sparsity {Sparsity}: expected 0 to below 1.");
+        WeightForm form = ParseForm(Form, Sparsity, ref shape);
+        KernelComparison comparison = KernelComparison.Run(shape, form, form == WeightForm.Dense ? 0 : Sparsity, Threads, Epilogue.Relu, null, Rounds, cancellation);
+        var result = new KernelRows(comparison.Shape.ToString(), comparison.PickOverBest, [.. comparison.Rows.Select(KernelRow.Of)]);
+        WriteJson(terminal, result, KernelRowsJson.Default.KernelRows);
+        if (JsonOnStdout) return Task.FromResult(ExitCode.Done);
+
+        var table = new ResultTable("kernel", "form", "tile", ">sparsity", ">median us", ">p10 us", ">p90 us", ">dense GFLOP/s", ">max rel error", "pick");
+        foreach (KernelTiming row in comparison.Rows)
+        {
+            table.Add(row.Kernel, Name(row.Form), row.Tile, Number(row.Sparsity, "0.##"), Number(row.MedianMicroseconds, "F1"), Number(row.P10Microseconds, "F1"),
+                Number(row.P90Microseconds, "F1"), Number(row.Gflops, "F1"), Number(row.MaxRelativeError, "0.0e0"), row.IsPicked ? "*" : "");
+        }
+
+        terminal.Line($"{comparison.Shape}, {Threads} thread(s): {Number(comparison.Shape.MultiplyAdds / 1e6, "0.###")} M multiply-adds dense");
+        terminal.Write(table);
+        terminal.Line($"pick / best: {Number(comparison.PickOverBest, "F2")}");
+        return Task.FromResult(ExitCode.Done);
+    }
+
+    private static WeightForm ParseForm(string text, double sparsity, ref ConvShape shape)
+    {
+        switch (text)
+        {
+            case "dense":
+                if (sparsity > 0) throw new UsageException("--sparsity needs --form channel, block or unstructured.");
+                return WeightForm.Dense;
+            case "channel":
+                if (shape.Groups != 1) throw new UsageException("--form channel needs a layer with one group.");
+                shape = shape with { InChannels = Kept(shape.InChannels, sparsity), OutChannels = Kept(shape.OutChannels, sparsity) };
+                return WeightForm.Dense;
+            case "block":
+                return WeightForm.Block;
+            case "unstructured":
+                return WeightForm.Unstructured;
+            default:
+                throw new UsageException($"--form {text}: expected dense, channel, block or unstructured.");
+        }
+    }
+
+    private static int Kept(int channels, double sparsity) => Math.Max(1, (int)Math.Round(channels * (1 - sparsity)));
+
+    private static string Name(WeightForm form) => form.ToString().ToLowerInvariant();
+
+    private static string Number(double value, string format) => value.ToString(format, CultureInfo.InvariantCulture);
+}
+
+/// <summary>JSON form of a kernel comparison.</summary>
+/// <param name="Conv">The layer.</param>
+/// <param name="PickOverBest">Median time of the pick over that of the fastest kernel.</param>
+/// <param name="Rows">One row per kernel, fastest first.</param>
+internal sealed record KernelRows(string Conv, double PickOverBest, IReadOnlyList<KernelRow> Rows)
+{
+    /// <summary>Schema name.</summary>
+    public string Schema { get; init; } = "coinference.kernels/1";
+}
+
+/// <summary>One kernel.</summary>
+/// <param name="Kernel">Kernel name.</param>
+/// <param name="Form">Weight form.</param>
+/// <param name="Sparsity">Share of zero units in the weights.</param>
+/// <param name="Threads">Threads.</param>
+/// <param name="MedianUs">Median time of a run in microseconds.</param>
+/// <param name="P10Us">10th percentile in microseconds.</param>
+/// <param name="P90Us">90th percentile in microseconds.</param>
+/// <param name="Gflops">Operations of the dense layer per median time, in 1e9 per second.</param>
+/// <param name="MaxRelError">Largest difference from the scalar reference, relative to its largest magnitude.</param>
+/// <param name="Picked">Whether a session would pick it.</param>
+internal sealed record KernelRow(
+    string Kernel, string Form, double Sparsity, int Threads, double MedianUs, double P10Us, double P90Us, double Gflops, double MaxRelError, bool Picked)
+{
+    /// <summary>The row of a timing.</summary>
+    public static KernelRow Of(KernelTiming timing) => new(
+        timing.Kernel, timing.Form.ToString().ToLowerInvariant(), timing.Sparsity, timing.Threads, timing.MedianMicroseconds, timing.P10Microseconds,
+        timing.P90Microseconds, timing.Gflops, timing.MaxRelativeError, timing.IsPicked);
+}
+
+/// <summary>Source-generated JSON of <see cref="KernelRows"/>.</summary>
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, WriteIndented = true)]
+[JsonSerializable(typeof(KernelRows))]
+internal sealed partial class KernelRowsJson : JsonSerializerContext;

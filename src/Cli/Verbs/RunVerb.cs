@@ -1,0 +1,118 @@
+using System.Globalization;
+using CoInference.Cli.Rendering;
+using CoInference.Runtime.Data;
+using CoInference.Runtime.Execution;
+using CoInference.Runtime.Plans;
+using CoInference.Runtime.Profiling;
+using CoInference.Runtime.Transport;
+using CommandLine;
+
+namespace CoInference.Cli.Verbs;
+
+/// <summary>Runs the device half of a bundle against an edge.</summary>
+[Verb("run", HelpText = "Answer images with a bundle: the device half here, the edge half behind --edge.")]
+internal sealed class RunVerb : ComputeVerb
+{
+    /// <summary>Bundle folder.</summary>
+    [Value(0, MetaName = "BUNDLE", Required = true, HelpText = "Folder of the bundle.")]
+    public string Folder { get; set; } = "";
+
+    /// <summary>Address of the edge.</summary>
+    [Option("edge", MetaValue = "HOST:PORT", HelpText = "Address of 'coinference serve'; without it both halves run in this process.")]
+    public string? Edge { get; set; }
+
+    /// <summary>Images.</summary>
+    [Option("data", Required = true, MetaValue = "SPEC", HelpText = DataOptions.SpecHelp)]
+    public string Data { get; set; } = "";
+
+    /// <summary>Number of images.</summary>
+    [Option("limit", MetaValue = "N", HelpText = "Run on the first N test images only.")]
+    public int? Limit { get; set; }
+
+    /// <summary>Emulated link.</summary>
+    [Option("link", MetaValue = "LINK", HelpText = "Emulate a link on top of the real one, e.g. 5.85mbps,rtt=10ms.")]
+    public string? Link { get; set; }
+
+    /// <summary>Emulated slowdown.</summary>
+    [Option("slowdown", Default = 1.0, MetaValue = "K", HelpText = "Emulate a device K times slower than this host.")]
+    public double Slowdown { get; set; } = 1;
+
+    /// <summary>What answers when the edge does not.</summary>
+    [Option("fallback", Default = "none", MetaValue = "MODE", HelpText = "What to do when the edge is gone: none (fail) or device (answer alone).")]
+    public string Fallback { get; set; } = "none";
+
+    /// <summary>Timeout of one request.</summary>
+    [Option("timeout", Default = 10.0, MetaValue = "SECONDS", HelpText = "Time the edge has to answer one request.")]
+    public double Timeout { get; set; } = 10;
+
+    /// <summary>Latency bar.</summary>
+    [Option("max-ms", MetaValue = "MS", HelpText = "Exit with 3 when the median latency is above this.")]
+    public double? MaxMs { get; set; }
+
+    /// <summary>Accuracy bar.</summary>
+    [Option("min-top1", MetaValue = "SHARE", HelpText = "Exit with 3 when top-1 accuracy (0 to 1) is below this.")]
+    public double? MinTop1 { get; set; }
+
+    /// <inheritdoc/>
+    public override async Task<int> RunAsync(Terminal terminal, CancellationToken cancellation)
+    {
+        CheckCompute();
+        if (Fallback is not ("none" or "device")) throw new UsageException($"--fallback {Fallback}: expected none or device.");
+        if (!(Slowdown >= 1 && Slowdown <= 1e6)) throw new UsageException($"--slowdown {Slowdown}: expected 1 to 1000000.");
+        if (!(Timeout > 0 && Timeout <= 86400)) throw new UsageException($"--timeout {Timeout}: expected seconds above 0.");
+        if (Limit is < 1) throw new UsageException($"--limit {Limit}: expected at least 1.");
+        if (Edge is null && Link is not null) throw new UsageException("--link shapes the way to an edge; it needs --edge.");
+        EdgeAddress? address = Edge is null ? null : EdgeAddress.Parse(Edge);
+        LinkSpec? link = Link is null ? null : LinkSpec.Parse(Link);
+        Bundle bundle = Bundle.Load(Folder);
+        var size = new ImageSize(bundle.ImageShape[0], bundle.ImageShape[1], bundle.ImageShape[2]);
+        ImageSet images = DataSpec.Parse(Data, size).Load(Split.Test, Limit);
+
+        using IInferenceRunner runner = Open(bundle, address, link, terminal);
+        var description = new RunDescription { Edge = address?.ToString() ?? "", EmulatedLink = link, Slowdown = Slowdown };
+        RunReport report = await terminal.ProgressAsync("images", update => Task.Run(
+            () => ImageSetRun.Execute(runner, images, description, new ImmediateProgress<int>(done => update((double)done / images.Count, $"{done} of {images.Count}")), cancellation),
+            cancellation)).ConfigureAwait(false);
+        WriteJson(terminal, report.ToJson());
+        if (!JsonOnStdout) Show(terminal, report);
+        return Bar(terminal, report.Total.MedianMs, MaxMs, report.Top1, MinTop1);
+    }
+
+    private IInferenceRunner Open(Bundle bundle, EdgeAddress? address, LinkSpec? link, Terminal terminal)
+    {
+        var session = new SessionOptions { Threads = Threads };
+        if (address is null || bundle.Edge is null) return new LocalRunner(bundle, session, new Slowdown(Slowdown));
+        return new DeviceRunner(bundle, address, new DeviceRunnerOptions
+        {
+            Session = session,
+            Client = new EdgeClientOptions { Link = link, RequestTimeout = TimeSpan.FromSeconds(Timeout) },
+            Slowdown = new Slowdown(Slowdown),
+            FallbackToDevice = Fallback == "device",
+            Log = terminal.Message,
+        });
+    }
+
+    /// <summary>Shows accuracy, payload and time by part.</summary>
+    public static void Show(Terminal terminal, RunReport report)
+    {
+        string where = report.Edge.Length == 0 ? "one process" : $"edge {report.Edge}";
+        string emulated = !report.Emulated ? "" : string.Create(CultureInfo.InvariantCulture,
+            $", emulated: {(report.Slowdown == 1 ? "" : $"device {report.Slowdown:0.##}x slower")}{(report.Slowdown != 1 && report.EmulatedLink is not null ? ", " : "")}{(report.EmulatedLink is null ? "" : $"link {report.EmulatedLink}")}");
+        terminal.Line($"{report.Images} images, {where}{emulated}");
+        terminal.Line(string.Create(CultureInfo.InvariantCulture,
+            $"top-1 {report.Top1:P2}, top-5 {report.Top5:P2}, payload {report.Payload.MeanBytes:F0} bytes mean, {report.Payload.P95Bytes:F0} p95, {report.Images / report.Seconds:F1} images/s, {report.Fallbacks} answered by the device alone"));
+        var table = new ResultTable("part", ">median ms", ">mean ms", ">p90 ms", ">p99 ms");
+        foreach ((string name, TimeSummary time) in new[]
+        {
+            ("device", report.Device), ("encode", report.Encode), ("wire", report.Wire), ("queue", report.Queue), ("decode", report.Decode),
+            ("edge", report.EdgeCompute), ("lost", report.Lost), ("total", report.Total),
+        })
+        {
+            table.Add(name, Text(time.MedianMs), Text(time.MeanMs), Text(time.P90Ms), Text(time.P99Ms));
+        }
+
+        terminal.Write(table);
+    }
+
+    private static string Text(double milliseconds) => milliseconds.ToString("F3", CultureInfo.InvariantCulture);
+}
