@@ -1,3 +1,7 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
+
 namespace CoInference.Kernels.Simd.Codec;
 
 /// <summary>
@@ -22,7 +26,32 @@ public static unsafe class AffineQuantizer
     public static void Quantize(float* source, byte* symbols, int count, float inverse, float offset, int levels)
     {
         float top = levels - 1;
-        for (int i = 0; i < count; i++) symbols[i] = Symbol(source[i], inverse, offset, top);
+        int i = 0;
+        if (Avx512F.IsSupported)
+        {
+            for (; i <= count - 16; i += 16)
+                Avx512F.ConvertToVector128Byte(Symbols512(source + i, inverse, offset, top)).Store(symbols + i);
+        }
+        else if (Vector256.IsHardwareAccelerated)
+        {
+            for (; i <= count - 32; i += 32)
+            {
+                Vector256<ushort> low = Vector256.Narrow(Symbols256(source + i, inverse, offset, top), Symbols256(source + i + 8, inverse, offset, top));
+                Vector256<ushort> high = Vector256.Narrow(Symbols256(source + i + 16, inverse, offset, top), Symbols256(source + i + 24, inverse, offset, top));
+                Vector256.Narrow(low, high).Store(symbols + i);
+            }
+        }
+        else if (Vector128.IsHardwareAccelerated)
+        {
+            for (; i <= count - 16; i += 16)
+            {
+                Vector128<ushort> low = Vector128.Narrow(Symbols128(source + i, inverse, offset, top), Symbols128(source + i + 4, inverse, offset, top));
+                Vector128<ushort> high = Vector128.Narrow(Symbols128(source + i + 8, inverse, offset, top), Symbols128(source + i + 12, inverse, offset, top));
+                Vector128.Narrow(low, high).Store(symbols + i);
+            }
+        }
+
+        for (; i < count; i++) symbols[i] = Symbol(source[i], inverse, offset, top);
     }
 
     /// <summary>Restores <paramref name="count"/> values from their symbols.</summary>
@@ -33,7 +62,38 @@ public static unsafe class AffineQuantizer
     /// <param name="minimum">Value of symbol 0.</param>
     public static void Dequantize(byte* symbols, float* target, int count, float step, float minimum)
     {
-        for (int i = 0; i < count; i++)
+        int i = 0;
+        if (Avx512F.IsSupported)
+        {
+            Vector512<float> scale = Vector512.Create(step), start = Vector512.Create(minimum);
+            for (; i <= count - 16; i += 16)
+            {
+                Vector512<float> level = Vector512.ConvertToSingle(Avx512F.ConvertToVector512Int32(Vector128.Load(symbols + i)));
+                Vector512.Add(Vector512.Multiply(level, scale), start).Store(target + i);
+            }
+        }
+        else if (Avx2.IsSupported)
+        {
+            Vector256<float> scale = Vector256.Create(step), start = Vector256.Create(minimum);
+            for (; i <= count - 8; i += 8)
+            {
+                Vector256<float> level = Vector256.ConvertToSingle(Avx2.ConvertToVector256Int32(symbols + i));
+                Vector256.Add(Vector256.Multiply(level, scale), start).Store(target + i);
+            }
+        }
+        else if (Vector128.IsHardwareAccelerated)
+        {
+            for (; i <= count - 16; i += 16)
+            {
+                (Vector128<ushort> low, Vector128<ushort> high) = Vector128.Widen(Vector128.Load(symbols + i));
+                Restore128(Vector128.WidenLower(low), target + i, step, minimum);
+                Restore128(Vector128.WidenUpper(low), target + i + 4, step, minimum);
+                Restore128(Vector128.WidenLower(high), target + i + 8, step, minimum);
+                Restore128(Vector128.WidenUpper(high), target + i + 12, step, minimum);
+            }
+        }
+
+        for (; i < count; i++)
         {
             float scaled = symbols[i] * step;
             target[i] = scaled + minimum;
@@ -41,6 +101,10 @@ public static unsafe class AffineQuantizer
     }
 
     /// <summary>The symbol of one value: the definition that the vector code repeats.</summary>
+    /// <param name="value">The value.</param>
+    /// <param name="inverse">Reciprocal of the step.</param>
+    /// <param name="offset">Symbol of value 0, not rounded.</param>
+    /// <param name="top">Highest symbol.</param>
     public static byte Symbol(float value, float inverse, float offset, float top)
     {
         float scaled = value * inverse;
@@ -49,4 +113,39 @@ public static unsafe class AffineQuantizer
         t = t < top ? t : top;
         return (byte)BitConverter.SingleToUInt32Bits(t + TwoTo23);
     }
+
+    // The results keep the exponent of 2^23 above the symbol; narrowing drops it. Comparisons are false for NaN.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<uint> Symbols512(float* source, float inverse, float offset, float top)
+    {
+        Vector512<float> t = Vector512.Add(Vector512.Multiply(Vector512.Load(source), Vector512.Create(inverse)), Vector512.Create(offset));
+        Vector512<float> ceiling = Vector512.Create(top);
+        t = Vector512.ConditionalSelect(Vector512.GreaterThan(t, Vector512<float>.Zero), t, Vector512<float>.Zero);
+        t = Vector512.ConditionalSelect(Vector512.LessThan(t, ceiling), t, ceiling);
+        return (t + Vector512.Create(TwoTo23)).AsUInt32();
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<uint> Symbols256(float* source, float inverse, float offset, float top)
+    {
+        Vector256<float> t = Vector256.Add(Vector256.Multiply(Vector256.Load(source), Vector256.Create(inverse)), Vector256.Create(offset));
+        Vector256<float> ceiling = Vector256.Create(top);
+        t = Vector256.ConditionalSelect(Vector256.GreaterThan(t, Vector256<float>.Zero), t, Vector256<float>.Zero);
+        t = Vector256.ConditionalSelect(Vector256.LessThan(t, ceiling), t, ceiling);
+        return (t + Vector256.Create(TwoTo23)).AsUInt32() & Vector256.Create(0xFFu);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector128<uint> Symbols128(float* source, float inverse, float offset, float top)
+    {
+        Vector128<float> t = Vector128.Add(Vector128.Multiply(Vector128.Load(source), Vector128.Create(inverse)), Vector128.Create(offset));
+        Vector128<float> ceiling = Vector128.Create(top);
+        t = Vector128.ConditionalSelect(Vector128.GreaterThan(t, Vector128<float>.Zero), t, Vector128<float>.Zero);
+        t = Vector128.ConditionalSelect(Vector128.LessThan(t, ceiling), t, ceiling);
+        return (t + Vector128.Create(TwoTo23)).AsUInt32() & Vector128.Create(0xFFu);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Restore128(Vector128<uint> levels, float* target, float step, float minimum) =>
+        Vector128.Add(Vector128.Multiply(Vector128.ConvertToSingle(levels.AsInt32()), Vector128.Create(step)), Vector128.Create(minimum)).Store(target);
 }
