@@ -35,6 +35,25 @@ internal sealed record CodecFile
     /// <summary>Map to the dropped channels; absent when all are sent.</summary>
     public MapPart? Reconstruction { get; init; }
 
+    /// <summary>Distributions of the entropy coder; absent when symbols are not entropy coded.</summary>
+    public EntropyPart? Entropy { get; init; }
+
+    /// <summary>The distributions of the entropy coder.</summary>
+    public sealed record EntropyPart
+    {
+        /// <summary>Logarithm of the sum of the frequencies of a distribution.</summary>
+        public required int Log { get; init; }
+
+        /// <summary>Ascending sums of neighbouring symbols at which a new class begins.</summary>
+        public required int[] Thresholds { get; init; }
+
+        /// <summary>[kept channel, class], the distribution of each context.</summary>
+        public required int[] Contexts { get; init; }
+
+        /// <summary>Frequency of every symbol in each distribution.</summary>
+        public required ushort[][] Frequencies { get; init; }
+    }
+
     /// <summary>The map to the dropped channels.</summary>
     public sealed record MapPart
     {
@@ -62,6 +81,9 @@ internal sealed record CodecFile
             Step = parameters.Step,
             Reconstruction = parameters.Reconstruction is { } map
                 ? new MapPart { Weights = map.Weights, Bias = map.Bias, Minimum = map.Minimum }
+                : null,
+            Entropy = parameters.Entropy is { } entropy
+                ? new EntropyPart { Log = entropy.Log, Thresholds = entropy.Thresholds, Contexts = entropy.Contexts, Frequencies = entropy.Frequencies }
                 : null,
         };
         string temporary = path + ".tmp";
@@ -118,7 +140,35 @@ internal sealed record CodecFile
             Expect(float.IsFinite(CodecParameters.Offset(Minimum[r], Step[r])), $"minimum[{r}] is too large for step[{r}]");
         }
 
-        return new CodecParameters(shape, decision, KeptChannels, Minimum, Step, ToReconstruction(shape[1] - KeptChannels.Length));
+        return new CodecParameters(shape, decision, KeptChannels, Minimum, Step, ToReconstruction(shape[1] - KeptChannels.Length), ToEntropy());
+    }
+
+    private EntropyModel? ToEntropy()
+    {
+        Expect(Entropy is null != EntropyCoded, EntropyCoded ? "entropy is missing" : "entropy is not needed: symbols are not entropy coded");
+        if (Entropy is not { } entropy) return null;
+        int levels = 1 << Bits;
+        Expect(entropy.Log >= Bits && entropy.Log <= EntropyModel.MaxLog, $"entropy.log is {entropy.Log}, expected {Bits} to {EntropyModel.MaxLog}");
+        for (int i = 0; i < entropy.Thresholds.Length; i++)
+        {
+            int least = i == 0 ? 1 : entropy.Thresholds[i - 1] + 1;
+            Expect(entropy.Thresholds[i] >= least && entropy.Thresholds[i] <= 2 * (levels - 1), $"entropy.thresholds[{i}] is {entropy.Thresholds[i]}, expected {least} to {2 * (levels - 1)}");
+        }
+
+        int distributions = entropy.Frequencies.Length;
+        Expect(distributions is >= 1 and <= EntropyModel.MaxDistributions, $"entropy.frequencies has {distributions} distributions, expected 1 to {EntropyModel.MaxDistributions}");
+        int contexts = KeptChannels.Length * (entropy.Thresholds.Length + 1);
+        Expect(entropy.Contexts.Length == contexts, $"entropy.contexts has {entropy.Contexts.Length} entries, expected {contexts}");
+        int stray = Array.FindIndex(entropy.Contexts, context => context < 0 || context >= distributions);
+        Expect(stray < 0, $"entropy.contexts[{stray}] is no distribution");
+        for (int d = 0; d < distributions; d++)
+        {
+            Expect(entropy.Frequencies[d] is { } row && row.Length == levels, $"entropy.frequencies[{d}] does not have {levels} values");
+            Expect(!entropy.Frequencies[d].Contains((ushort)0) && entropy.Frequencies[d].Sum(frequency => frequency) == 1 << entropy.Log,
+                $"entropy.frequencies[{d}] are not positive numbers that sum to {1 << entropy.Log}");
+        }
+
+        return new EntropyModel(entropy.Log, entropy.Thresholds, entropy.Contexts, entropy.Frequencies);
     }
 
     private ChannelReconstruction? ToReconstruction(int dropped)

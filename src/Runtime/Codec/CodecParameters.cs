@@ -11,16 +11,20 @@ namespace CoInference.Runtime.Codec;
 /// <param name="Minimum">Value of symbol 0: one per kept channel, or one for all; empty when nothing is quantized.</param>
 /// <param name="Step">Distance between neighbouring levels, as many as <paramref name="Minimum"/>; 0 for a constant channel.</param>
 /// <param name="Reconstruction">Map to the channels that are not sent, ascending; null when all are sent.</param>
+/// <param name="Entropy">Distributions of the symbols; null when the decision is not to entropy code.</param>
 internal sealed record CodecParameters(
     TensorShape FeatureShape,
     CodecDecision Decision,
     int[] Kept,
     float[] Minimum,
     float[] Step,
-    ChannelReconstruction? Reconstruction)
+    ChannelReconstruction? Reconstruction,
+    EntropyModel? Entropy)
 {
     /// <summary>Bits of a decision that sends float32 values.</summary>
     public const int RawBits = 32;
+
+    private const int MaxEntropySymbols = 1 << 20;
 
     // Below this the reciprocal of the step leaves the range of a float.
     private const float SmallestStep = 1e-37f;
@@ -61,7 +65,36 @@ internal sealed record CodecParameters(
         (float[] minimum, float[] step) = decision.Bits == RawBits ? ([], []) : Ranges(samples, kept, 1 << decision.Bits, options);
         ChannelReconstruction? reconstruction = dropped.Length == 0 ? null
             : ChannelReconstruction.Fit(samples, kept, dropped, Restored(samples, kept, minimum, step, decision.Bits));
-        return new CodecParameters(samples.Shape, decision, kept, minimum, step, reconstruction);
+        EntropyModel? entropy = decision.EntropyCoded
+            ? EntropyModel.Fit(SymbolGrid.Of(samples.Shape, kept.Length), decision.Bits, Symbols(samples, kept, minimum, step, decision.Bits))
+            : null;
+        return new CodecParameters(samples.Shape, decision, kept, minimum, step, reconstruction, entropy);
+    }
+
+    // Distributions settle long before this many symbols; their cost must not, because a search calibrates many codecs.
+    private static unsafe byte[] Symbols(FeatureSamples samples, int[] kept, float[] minimum, float[] step, int bits)
+    {
+        int count = kept.Length * samples.Pixels;
+        int images = Math.Clamp(MaxEntropySymbols / count, 1, samples.Images);
+        var symbols = new byte[checked(images * count)];
+        fixed (byte* target = symbols)
+        {
+            for (int i = 0; i < images; i++)
+            {
+                fixed (float* feature = samples.Image((int)((long)samples.Images * i / images)))
+                {
+                    for (int k = 0; k < kept.Length; k++)
+                    {
+                        int r = minimum.Length == 1 ? 0 : k;
+                        AffineQuantizer.Quantize(
+                            feature + ((nint)kept[k] * samples.Pixels), target + ((nint)i * count) + ((nint)k * samples.Pixels),
+                            samples.Pixels, Inverse(step[r]), Offset(minimum[r], step[r]), 1 << bits);
+                    }
+                }
+            }
+        }
+
+        return symbols;
     }
 
     private static (float[] Minimum, float[] Step) Ranges(FeatureSamples samples, int[] kept, int levels, CodecOptions options)

@@ -19,6 +19,7 @@ public sealed unsafe class FeatureCodec
     private readonly CodecParameters _parameters;
     private readonly int[] _dropped;
     private readonly int _pixels;
+    private readonly EntropyCoder? _coder;
     private readonly Scratch?[] _idle = new Scratch?[Environment.ProcessorCount];
 
     internal FeatureCodec(CodecParameters parameters)
@@ -28,6 +29,8 @@ public sealed unsafe class FeatureCodec
         _pixels = FeatureShape.Count / parameters.Decision.TotalChannels;
         SymbolCount = parameters.Kept.Length * _pixels;
         MaxPayloadBytes = parameters.IsRaw ? checked(SymbolCount * sizeof(float)) : BitPacking.PackedBytes(SymbolCount, Decision.Bits);
+        if (parameters.Entropy is { } model)
+            _coder = new EntropyCoder(SymbolGrid.Of(FeatureShape, parameters.Kept.Length), Decision.Bits, model, MaxPayloadBytes);
     }
 
     /// <summary>Shape of the feature, with a batch of 1.</summary>
@@ -90,10 +93,12 @@ public sealed unsafe class FeatureCodec
 
             Scratch scratch = Rent();
             Quantize(source, scratch.Symbols);
-            BitPacking.Pack(scratch.Symbols, target, SymbolCount, Decision.Bits);
+            // Plain packing is as short as MaxPayloadBytes and faster, so coding must gain at least a byte.
+            int coded = _coder is null ? 0 : _coder.Encode(scratch.Symbols, payload[..(MaxPayloadBytes - 1)], scratch.Work, scratch.Zeros);
+            if (coded == 0) BitPacking.Pack(scratch.Symbols, target, SymbolCount, Decision.Bits);
             Return(scratch);
-            coder = EntropyMode.Packed;
-            return MaxPayloadBytes;
+            coder = coded == 0 ? EntropyMode.Packed : EntropyMode.Coded;
+            return coded == 0 ? MaxPayloadBytes : coded;
         }
     }
 
@@ -117,7 +122,8 @@ public sealed unsafe class FeatureCodec
             else
             {
                 Scratch scratch = Rent();
-                BitPacking.Unpack(source, scratch.Symbols, SymbolCount, Decision.Bits);
+                if (coder == EntropyMode.Coded) _coder!.Decode(payload, scratch.Symbols, scratch.Work, scratch.Zeros);
+                else BitPacking.Unpack(source, scratch.Symbols, SymbolCount, Decision.Bits);
                 Dequantize(scratch.Symbols, target);
                 Return(scratch);
             }
@@ -136,10 +142,11 @@ public sealed unsafe class FeatureCodec
         {
             EntropyMode.Raw => _parameters.IsRaw,
             EntropyMode.Packed => !_parameters.IsRaw,
+            EntropyMode.Coded => _coder is not null,
             _ => false,
         };
-        if (!fits) throw new InvalidDataException($"Payload: coder {coder} does not go with a codec of {Decision.Bits} bits.");
-        if (payload.Length != MaxPayloadBytes) throw new InvalidDataException($"Payload: {payload.Length} bytes, expected {MaxPayloadBytes}.");
+        if (!fits) throw new InvalidDataException($"Payload: coder {coder} does not go with a codec of {Decision.Bits} bits{(_coder is null ? " and no entropy coder" : "")}.");
+        if (coder == EntropyMode.Coded ? payload.Length >= MaxPayloadBytes : payload.Length != MaxPayloadBytes) throw new InvalidDataException($"Payload: {payload.Length} bytes, expected {MaxPayloadBytes}.");
     }
 
     private void Quantize(float* feature, byte* symbols)
@@ -191,7 +198,7 @@ public sealed unsafe class FeatureCodec
             if (Interlocked.Exchange(ref _idle[i], null) is { } scratch) return scratch;
         }
 
-        return new Scratch(SymbolCount);
+        return new Scratch(SymbolCount, _coder?.WorkBytes ?? 0, SymbolGrid.Of(FeatureShape, 1).Width);
     }
 
     private void Return(Scratch scratch)
@@ -202,10 +209,17 @@ public sealed unsafe class FeatureCodec
         }
     }
 
-    private sealed class Scratch(int symbols)
+    private sealed class Scratch(int symbols, int work, int width)
     {
         private readonly AlignedBuffer _symbols = new(symbols);
+        private readonly AlignedBuffer _work = new(work);
+        private readonly AlignedBuffer _zeros = new(width);
 
         public byte* Symbols => _symbols.Pointer;
+
+        public byte* Work => _work.Pointer;
+
+        /// <summary>A row of zeros, the row above the first one.</summary>
+        public byte* Zeros => _zeros.Pointer;
     }
 }
