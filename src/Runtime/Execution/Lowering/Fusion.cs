@@ -6,7 +6,8 @@ namespace CoInference.Runtime.Execution;
 
 /// <summary>
 /// Fuses what follows a layer into its store: constant factors and shifts per channel into weights and bias, a residual
-/// sum, a clamp; a clamp into an elementwise sum; and chains of channel selections into one.
+/// sum, a clamp; a clamp into an elementwise sum; the cast after an
+/// integer layer; and chains of channel selections into one.
 /// </summary>
 internal static class Fusion
 {
@@ -25,6 +26,10 @@ internal static class Fusion
                 while (TryChain(list, first))
                 {
                 }
+            }
+            else if (operation is IntegerConvOperation sums && Next(sums) is ConvertOperation convert)
+            {
+                list.Absorb(sums, convert);
             }
             else if (operation is BinaryOperation { HasClamp: false } sum && Next(sum) is UnaryOperation { Function: UnaryFunction.Clamp } clamp)
             {

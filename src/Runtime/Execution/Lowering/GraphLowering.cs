@@ -39,6 +39,10 @@ internal sealed class GraphLowering
         ["Gather"] = ChannelLowering.Gather,
         ["Slice"] = ChannelLowering.Slice,
         ["Pad"] = ChannelLowering.Pad,
+        ["ConvInteger"] = QuantizedLowering.ConvInteger,
+        ["MatMulInteger"] = QuantizedLowering.MatMulInteger,
+        ["DynamicQuantizeLinear"] = QuantizedLowering.DynamicQuantize,
+        ["Cast"] = QuantizedLowering.Cast,
         ["Reshape"] = ViewLowering.View,
         ["Flatten"] = ViewLowering.View,
         ["Squeeze"] = ViewLowering.View,
@@ -114,9 +118,10 @@ internal sealed class GraphLowering
         PlanValue?[] outputs = [.. node.Outputs.Select(name => name.Length == 0 ? null : Value(name))];
         if (!reference && node.Domain.Length == 0 && Builders.TryGetValue(node.OpType, out Func<NodeView, Operation?>? build)
             && outputs is [{ } output, ..]
-            && build(new NodeView(node, _graph.Opset, inputs, output, _context)) is { } operation)
+            && build(new NodeView(node, _graph.Opset, inputs, outputs, output, _context)) is { } operation)
         {
-            operation.Outputs.Add(output);
+            // Builders of several outputs add all of them; the others leave it to this line.
+            if (operation.Outputs.Count == 0) operation.Outputs.Add(output);
             return operation;
         }
 
@@ -137,9 +142,10 @@ internal sealed class GraphLowering
 /// <param name="Node">The node.</param>
 /// <param name="Opset">Operator set version.</param>
 /// <param name="Inputs">Inputs; null for one left out.</param>
+/// <param name="Outputs">Outputs; null for one left out.</param>
 /// <param name="Output">First output.</param>
 /// <param name="Context">What planning depends on.</param>
-internal sealed record NodeView(Node Node, int Opset, PlanValue?[] Inputs, PlanValue Output, PlanContext Context)
+internal sealed record NodeView(Node Node, int Opset, PlanValue?[] Inputs, PlanValue?[] Outputs, PlanValue Output, PlanContext Context)
 {
     public PlanValue? Input(int index) => index < Inputs.Length ? Inputs[index] : null;
 

@@ -1,0 +1,31 @@
+using CoInference.Kernels.Tensors;
+
+namespace CoInference.Runtime.Execution;
+
+/// <summary>Cast of 32-bit integers to float32, what follows an integer layer.</summary>
+internal sealed class ConvertOperation(string node) : Operation(node, "Cast")
+{
+    public override string Attributes => "";
+
+    public override bool MayOverwrite(int input) => true;
+
+    public override IReadOnlyList<StepVariant> Variants(PlanContext context) =>
+        [StepCost.Uniform(this, "simd", ActivationLayout.Nchw, StepCost.Streaming(StepCost.Bytes(this)))];
+
+    public override PreparedStep Prepare(StepVariant variant, bool randomWeights)
+    {
+        int count = Inputs[0].Shape.Count;
+        return new PreparedStep(buffers => new ConvertStep(count, buffers));
+    }
+
+    private sealed unsafe class ConvertStep(int count, StepBuffers buffers) : Step
+    {
+        private readonly int* _input = (int*)buffers.Inputs[0];
+        private readonly float* _output = (float*)buffers.Outputs[0];
+
+        public override void Run()
+        {
+            for (int i = 0; i < count; i++) _output[i] = _input[i];
+        }
+    }
+}

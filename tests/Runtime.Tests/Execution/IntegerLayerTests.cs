@@ -1,0 +1,129 @@
+using CoInference.Kernels.Tensors;
+using CoInference.Runtime.Execution;
+using CoInference.Runtime.Graphs;
+
+namespace CoInference.Runtime.Tests.Execution;
+
+/// <summary>Layers of 8-bit integers: every sum must equal the reference exactly, at the extremes of the types too.</summary>
+public class IntegerLayerTests
+{
+    [Theory]
+    [MemberData(nameof(InstructionSets.Settings), MemberType = typeof(InstructionSets))]
+    public void Sums_are_exact_under_every_instruction_set(string setting) => InstructionSets.Run(Sums_are_exact, setting);
+
+    [Fact]
+    public static void Sums_are_exact()
+    {
+        for (int seed = 0; seed < 40; seed++)
+        {
+            var random = new Random(seed);
+            (Graph graph, Tensor input) = random.Next(4) == 0 ? MatrixProduct(random) : Convolution(random);
+            Tensor expected = Interpreter.Run(graph, [input])[0];
+            using Session session = Session.Create(graph, new SessionOptions { Threads = 1 + (seed % 2) });
+            Assert.DoesNotContain(session.Steps, step => step.Kernel == "reference");
+            session.PoisonArena();
+            Tensor actual = session.Run([input])[0];
+            Assert.Equal(expected.Type, actual.Type);
+            Assert.True(expected.Bytes.SequenceEqual(actual.Bytes), $"seed {seed}: {string.Join(", ", session.Steps)}");
+        }
+    }
+
+    [SkippableFact]
+    public void The_quantized_network_matches_and_has_no_reference_steps()
+    {
+        var model = new GoldenModel("mobilenetv2_int8", 2);
+        using Session session = Session.Create(model.Graph);
+        Assert.DoesNotContain(session.Steps, step => step.Kernel == "reference");
+        var output = new float[model.Classes];
+        for (int image = 0; image < 2; image++)
+        {
+            session.Run(model.Image(image), output);
+            // Integer sums are exact and scales are computed in the same float32 steps, so a rounding flip is the only difference possible.
+            Assert.InRange(model.RelativeError(image, output), 0, 1e-4);
+        }
+    }
+
+    [SkippableFact]
+    [Trait("Category", "Slow")]
+    public void The_quantized_network_matches_on_every_golden_image()
+    {
+        var model = new GoldenModel("mobilenetv2_int8", 20);
+        using Session session = Session.Create(model.Graph);
+        var output = new float[model.Classes];
+        for (int image = 0; image < 20; image++)
+        {
+            session.Run(model.Image(image), output);
+            Assert.InRange(model.RelativeError(image, output), 0, 1e-4);
+        }
+    }
+
+    private static (Graph Graph, Tensor Input) Convolution(Random random)
+    {
+        int groups = random.Next(3) == 0 ? random.Next(2, 6) : 1;
+        int inputs = groups * random.Next(1, random.Next(8) == 0 ? 90 : 12);
+        int outputs = groups * random.Next(1, 10);
+        int size = random.Next(4, 12);
+        int kernel = random.Next(1, 4);
+        var shape = new TensorShape(random.Next(1, 3), inputs, size, size + random.Next(4));
+        var graph = new Graph { Name = "integer" };
+        Node node = Add(graph, random, "ConvInteger", shape, new TensorShape(outputs, inputs / groups, kernel, kernel), outputs);
+        node.Attributes["group"] = (long)groups;
+        node.Attributes["strides"] = new long[] { random.Next(1, 3), random.Next(1, 3) };
+        node.Attributes["pads"] = new long[] { random.Next(3), random.Next(3), random.Next(3), random.Next(3) };
+        if (kernel > 1 && size > 5) node.Attributes["dilations"] = new long[] { random.Next(1, 3), 1 };
+        return (graph, Values(random, graph.Inputs[0].Type, shape));
+    }
+
+    private static (Graph Graph, Tensor Input) MatrixProduct(Random random)
+    {
+        int taps = random.Next(1, 700);
+        int outputs = random.Next(1, 40);
+        var shape = new TensorShape(random.Next(1, 5), taps);
+        var graph = new Graph { Name = "integer" };
+        Add(graph, random, "MatMulInteger", shape, new TensorShape(taps, outputs), outputs);
+        return (graph, Values(random, graph.Inputs[0].Type, shape));
+    }
+
+    private static Node Add(Graph graph, Random random, string op, TensorShape input, TensorShape weights, int outputs)
+    {
+        ElementType inputType = random.Next(2) == 0 ? ElementType.UInt8 : ElementType.Int8;
+        ElementType weightType = random.Next(2) == 0 ? ElementType.UInt8 : ElementType.Int8;
+        graph.Inputs.Add(new ValueInfo("x", inputType, [.. input.Dimensions.ToArray().Select(size => new Dimension(size))]));
+        graph.Initializers["w"] = Values(random, weightType, weights);
+        var node = new Node { Name = op, OpType = op };
+        node.Inputs.AddRange(["x", "w"]);
+        if (random.Next(3) > 0)
+        {
+            graph.Initializers["xz"] = Values(random, inputType, new TensorShape());
+            node.Inputs.Add("xz");
+            if (random.Next(2) == 0)
+            {
+                graph.Initializers["wz"] = Values(random, weightType, random.Next(2) == 0 && op == "MatMulInteger" ? new TensorShape(outputs) : new TensorShape());
+                node.Inputs.Add("wz");
+            }
+        }
+
+        bool casts = random.Next(2) == 0;
+        node.Outputs.Add(casts ? "sums" : "y");
+        graph.Nodes.Add(node);
+        if (casts)
+        {
+            var cast = new Node { Name = "cast", OpType = "Cast" };
+            cast.Inputs.Add("sums");
+            cast.Outputs.Add("y");
+            cast.Attributes["to"] = 1L;
+            graph.Nodes.Add(cast);
+        }
+
+        graph.Outputs.Add(new ValueInfo("y", casts ? ElementType.Float32 : ElementType.Int32, null));
+        return node;
+    }
+
+    // Extremes are frequent: they are where a narrower sum would saturate.
+    private static Tensor Values(Random random, ElementType type, TensorShape shape)
+    {
+        var tensor = new Tensor(type, shape);
+        foreach (ref byte value in tensor.Bytes) value = random.Next(3) == 0 ? (byte)(random.Next(2) == 0 ? 0x80 : 0xFF) : (byte)random.Next(256);
+        return tensor;
+    }
+}
