@@ -14,7 +14,8 @@ internal sealed class DepthwiseConv<TSimd, TVector, TLanes> : ConvKernel
     where TVector : unmanaged
     where TLanes : IConstant
 {
-    private const double VectorLoadCycles = 1.5;
+    private const double TapCycles = 0.55;
+    private const double PixelCycles = 2;
     private const double RowCycles = 25;
 
     /// <inheritdoc/>
@@ -53,9 +54,8 @@ internal sealed class DepthwiseConv<TSimd, TVector, TLanes> : ConvKernel
     internal static double Cycles(ConvShape shape)
     {
         double blocks = (shape.OutChannels + TLanes.Value - 1) / TLanes.Value * (double)shape.Batch;
-        double taps = shape.KernelHeight * shape.KernelWidth;
-        double pixels = shape.OutHeight * shape.OutWidth;
-        double loads = (shape.InHeight * shape.InWidth) + pixels;
-        return blocks * ((pixels * taps * 0.6) + (loads * VectorLoadCycles) + (shape.OutHeight * RowCycles));
+        double pixels = (double)shape.OutHeight * shape.OutWidth;
+        double perPixel = (shape.KernelHeight * shape.KernelWidth * TapCycles) + PixelCycles;
+        return (blocks * ((pixels * perPixel) + (shape.OutHeight * RowCycles))) + DirectConvCost.MemoryCycles(shape, TLanes.Value, TLanes.Value);
     }
 }

@@ -3,17 +3,37 @@ using CoInference.Kernels.Registry;
 
 namespace CoInference.Kernels.Simd.Conv;
 
-/// <summary>Analytic time of direct convolutions, from the tile model of <see cref="TilePlan"/>.</summary>
+/// <summary>
+/// Analytic time of direct convolutions: register tiles by the model of <see cref="TilePlan"/>, plus the copy of padded
+/// rows, plus memory traffic that the second-level cache does not hold.
+/// </summary>
 internal static class DirectConvCost
 {
-    /// <summary>Cycles per microsecond of a typical server or laptop core under vector load; only ratios matter for ranking.</summary>
-    public const double CyclesPerMicrosecond = 2800;
+    /// <summary>Cycles per microsecond of a server core under vector load; only ratios matter for ranking.</summary>
+    public const double CyclesPerMicrosecond = 2400;
 
     /// <summary>Work below this many cycles is not worth a hand-off to other threads.</summary>
     public const double ParallelCycles = 25_000;
 
-    private const double TileCallCycles = 30;
-    private const double CyclesPerLoadedVector = 1.5;
+    /// <summary>Extra cycles of a step whose input block is a single channel: the loops over blocks and taps turn for each.</summary>
+    private const double PlanarStepCycles = 2.7;
+
+    private const double CopiedRowCycles = 80;
+    private const double CopiedVectorCycles = 1.5;
+    private const double GatheredVectorCycles = 8;
+    private const double SecondLevelBytes = 512 * 1024;
+    private const double ActivationBytesPerCycle = 14;
+    private const double WeightBytesPerCycle = 8;
+
+    /// <summary>The tile model of a layer.</summary>
+    public static TilePlan.Cost TileCost(ConvShape shape, VectorWidth width, int channelsPerBlock) => new(
+        width,
+        Steps: (double)shape.InChannels / shape.Groups * shape.KernelHeight * shape.KernelWidth,
+        StepOverhead: channelsPerBlock == 1 ? PlanarStepCycles : 0,
+        HasRowTiles: HasRowTiles(shape));
+
+    /// <summary>Whether layers with one output block use <see cref="DirectRowTile{TSimd,TVector,TChannels,TPixels}"/>.</summary>
+    public static bool HasRowTiles(ConvShape shape) => shape is { StrideX: 1, DilationX: 1, KernelWidth: 3 };
 
     /// <summary>Expected cycles on one thread.</summary>
     /// <param name="shape">The layer.</param>
@@ -22,20 +42,38 @@ internal static class DirectConvCost
     public static double Cycles(ConvShape shape, VectorWidth width, int channelsPerBlock)
     {
         int lanes = (int)width;
-        int blocks = (((shape.OutChannels / shape.Groups) + lanes - 1) / lanes) * (shape.Groups == 1 ? 1 : shape.Groups);
-        bool flat = shape is { KernelHeight: 1, KernelWidth: 1, StrideX: 1, StrideY: 1, PadTop: 0, PadLeft: 0, PadBottom: 0, PadRight: 0 };
+        int groupBlocks = ((shape.OutChannels / shape.Groups) + lanes - 1) / lanes;
+        bool padded = shape.PadTop + shape.PadLeft + shape.PadBottom + shape.PadRight > 0;
+        bool flat = !padded && shape is { KernelHeight: 1, KernelWidth: 1, StrideX: 1, StrideY: 1 };
         int pixels = flat ? shape.OutHeight * shape.OutWidth : shape.OutWidth;
         int rows = flat ? 1 : shape.OutHeight;
-        int tileBlocks = TilePlan.ChooseBlocks(width, pixels, blocks);
-        double steps = (double)shape.InChannels / shape.Groups * shape.KernelHeight * shape.KernelWidth;
-        double perRow = TilePlan.RowCycles(width, pixels, blocks, tileBlocks) * steps;
-        int tiles = (blocks + tileBlocks - 1) / tileBlocks * ((pixels + TilePlan.MaxPixels(width, tileBlocks) - 1) / TilePlan.MaxPixels(width, tileBlocks));
-        double inputVectors = (double)shape.InChannels * shape.InHeight * shape.InWidth / Math.Max(channelsPerBlock, Math.Min(lanes, 8));
-        double weightVectors = (double)shape.WeightCount / lanes;
-        return shape.Batch * ((rows * (perRow + (tiles * TileCallCycles))) + (inputVectors * CyclesPerLoadedVector) + weightVectors);
+        TilePlan.Cost cost = TileCost(shape, width, channelsPerBlock);
+        double compute = rows * shape.Groups * cost.Row(pixels, groupBlocks, cost.ChooseBlocks(pixels, groupBlocks));
+
+        double copy = 0;
+        if (padded || shape.StrideX > 1)
+        {
+            int inputBlocks = (shape.InChannels + channelsPerBlock - 1) / channelsPerBlock;
+            double rowVectors = (double)shape.InWidth * channelsPerBlock / lanes;
+            bool gathers = shape.StrideX > 1 && !(channelsPerBlock == 1 && shape.StrideX == 2);
+            copy = (double)inputBlocks * shape.InHeight * (CopiedRowCycles + (rowVectors * (gathers ? GatheredVectorCycles : CopiedVectorCycles)));
+        }
+
+        return (shape.Batch * (compute + copy)) + MemoryCycles(shape, lanes, channelsPerBlock);
     }
 
     /// <summary>Expected microseconds on one thread.</summary>
     public static double Microseconds(ConvShape shape, VectorWidth width, int channelsPerBlock) =>
         Cycles(shape, width, channelsPerBlock) / CyclesPerMicrosecond;
+
+    /// <summary>Cycles spent waiting for memory beyond the second-level cache.</summary>
+    public static double MemoryCycles(ConvShape shape, int outputLanes, int inputLanes)
+    {
+        double input = (double)((shape.InChannels + inputLanes - 1) / inputLanes * inputLanes) * shape.InHeight * shape.InWidth;
+        double output = (double)((shape.OutChannels + outputLanes - 1) / outputLanes * outputLanes) * shape.OutHeight * shape.OutWidth;
+        double activations = shape.Batch * (input + output) * sizeof(float);
+        double weights = (double)shape.WeightCount * sizeof(float);
+        double cycles = activations > SecondLevelBytes ? activations / ActivationBytesPerCycle : 0;
+        return weights > SecondLevelBytes ? cycles + (weights / WeightBytesPerCycle) : cycles;
+    }
 }

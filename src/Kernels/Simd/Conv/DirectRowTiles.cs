@@ -11,9 +11,6 @@ internal static unsafe class DirectRowTiles<TSimd, TVector, TChannels>
     where TVector : unmanaged
     where TChannels : IConstant
 {
-    /// <summary>Kernel columns of these micro-kernels.</summary>
-    public const int KernelColumns = 3;
-
     /// <summary>The micro-kernel for <paramref name="pixels"/> output pixels.</summary>
     public static delegate*<ConvTile*, void> Get(int pixels) => pixels switch
     {

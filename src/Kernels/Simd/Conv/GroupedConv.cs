@@ -17,7 +17,8 @@ internal sealed class GroupedConv<TSimd, TVector, TLanes> : ConvKernel
     where TVector : unmanaged
     where TLanes : IConstant
 {
-    private const double MovedFloatCycles = 2;
+    private const double MovedFloatCycles = 8;
+    private const double GroupCallCycles = 1500;
 
     /// <inheritdoc/>
     public override string Name => $"conv.grouped.v{TLanes.Value * 32}";
@@ -45,7 +46,7 @@ internal sealed class GroupedConv<TSimd, TVector, TLanes> : ConvKernel
     {
         double moved = (double)shape.Batch * shape.OutChannels * shape.OutHeight * shape.OutWidth * MovedFloatCycles;
         double group = DirectConvCost.Cycles(GroupShape(shape), Width, channelsPerBlock: 1);
-        return ((shape.Batch * shape.Groups * group) + moved) / DirectConvCost.CyclesPerMicrosecond;
+        return ((shape.Batch * shape.Groups * (group + GroupCallCycles)) + moved) / DirectConvCost.CyclesPerMicrosecond;
     }
 
     /// <inheritdoc/>

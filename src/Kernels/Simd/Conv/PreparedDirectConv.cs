@@ -63,14 +63,13 @@ internal sealed unsafe class PreparedDirectConv<TSimd, TVector, TLanes, TChannel
         _taps = shape.KernelHeight * shape.KernelWidth;
         _tapOffsets = Offsets(_window.TapOffsets);
         _rowOffsets = Offsets([.. _window.TapOffsets.Where((_, tap) => tap % shape.KernelWidth == 0)]);
-        _hasRowTiles = shape.StrideX == 1 && shape.DilationX == 1
-            && shape.KernelWidth == DirectRowTiles<TSimd, TVector, TChannels>.KernelColumns;
+        _hasRowTiles = DirectConvCost.HasRowTiles(shape);
 
         int pixels = shape.OutHeight * shape.OutWidth;
         int groupOutputs = shape.OutChannels / shape.Groups;
         int groupOutputBlocks = (groupOutputs + TLanes.Value - 1) / TLanes.Value;
         int width = _window.Flattens ? pixels : shape.OutWidth;
-        int tileBlocks = TilePlan.ChooseBlocks(Lanes, width, groupOutputBlocks);
+        int tileBlocks = DirectConvCost.TileCost(shape, Lanes, TChannels.Value).ChooseBlocks(width, groupOutputBlocks);
         _rowPixels = _window.Flattens ? Math.Min(pixels, FlatRowTiles * TilePlan.MaxPixels(Lanes, tileBlocks)) : shape.OutWidth;
         _rows = _window.Flattens ? (pixels + _rowPixels - 1) / _rowPixels : shape.OutHeight;
         _fullRow = new RowTiles(_rowPixels, _window.Pitch, _hasRowTiles);

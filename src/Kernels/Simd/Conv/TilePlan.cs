@@ -32,40 +32,54 @@ internal static class TilePlan
         return new Split(size, big, parts - big);
     }
 
-    /// <summary>Modelled cycles of one step (input channel and tap) of a tile.</summary>
-    public static double StepCycles(int pixels, int blocks)
+    /// <summary>The cost model of a layer's tiles.</summary>
+    /// <param name="Width">Vector unit.</param>
+    /// <param name="Steps">Input channels x taps.</param>
+    /// <param name="StepOverhead">Cycles that each step costs on top.</param>
+    /// <param name="HasRowTiles">Whether tiles of one block share their broadcasts among the kernel columns.</param>
+    internal readonly record struct Cost(VectorWidth Width, double Steps, double StepOverhead, bool HasRowTiles)
     {
-        double multiplyAdds = pixels * blocks;
-        double loads = pixels + blocks;
-        double issued = multiplyAdds + blocks + (blocks > 1 ? pixels : 0) + 3;
-        return Math.Max(Math.Max(multiplyAdds / 2, loads / 2), Math.Max(4.0, issued / 4));
-    }
+        private const double TileCycles = 20;
+        private const double AccumulatorCycles = 1.5;
 
-    /// <summary>Modelled cycles per step for all tiles of a row of <paramref name="pixels"/> and <paramref name="channelBlocks"/>.</summary>
-    public static double RowCycles(VectorWidth width, int pixels, int channelBlocks, int tileBlocks)
-    {
-        Split groups = Balance(channelBlocks, tileBlocks);
-        return (groups.Big * GroupCycles(width, pixels, groups.Size)) + (groups.Small * GroupCycles(width, pixels, groups.Size - 1));
-    }
-
-    /// <summary>The channel blocks per tile with the least modelled time.</summary>
-    public static int ChooseBlocks(VectorWidth width, int pixels, int channelBlocks)
-    {
-        int best = 1;
-        for (int blocks = 2; blocks <= Math.Min(MaxBlocks, channelBlocks); blocks++)
+        /// <summary>Modelled cycles for a row of <paramref name="pixels"/> and all <paramref name="channelBlocks"/>.</summary>
+        public double Row(int pixels, int channelBlocks, int tileBlocks)
         {
-            if (RowCycles(width, pixels, channelBlocks, blocks) < RowCycles(width, pixels, channelBlocks, best)) best = blocks;
+            Split groups = Balance(channelBlocks, tileBlocks);
+            return (groups.Big * Group(pixels, groups.Size)) + (groups.Small * Group(pixels, groups.Size - 1));
         }
 
-        return best;
-    }
+        /// <summary>The channel blocks per tile with the least modelled time.</summary>
+        public int ChooseBlocks(int pixels, int channelBlocks)
+        {
+            int best = 1;
+            for (int blocks = 2; blocks <= Math.Min(MaxBlocks, channelBlocks); blocks++)
+            {
+                if (Row(pixels, channelBlocks, blocks) < Row(pixels, channelBlocks, best)) best = blocks;
+            }
 
-    private static double GroupCycles(VectorWidth width, int pixels, int blocks)
-    {
-        if (blocks == 0) return 0;
-        Split tiles = Balance(pixels, MaxPixels(width, blocks));
-        double cycles = tiles.Big * StepCycles(tiles.Size, blocks);
-        return tiles.Small == 0 ? cycles : cycles + (tiles.Small * StepCycles(tiles.Size - 1, blocks));
+            return best;
+        }
+
+        private double Group(int pixels, int blocks)
+        {
+            if (blocks == 0) return 0;
+            Split tiles = Balance(pixels, MaxPixels(Width, blocks));
+            double cycles = tiles.Big * Tile(tiles.Size, blocks);
+            return tiles.Small == 0 ? cycles : cycles + (tiles.Small * Tile(tiles.Size - 1, blocks));
+        }
+
+        private double Tile(int pixels, int blocks) =>
+            (Steps * (Step(pixels, blocks) + StepOverhead)) + TileCycles + (AccumulatorCycles * pixels * blocks);
+
+        private double Step(int pixels, int blocks)
+        {
+            double multiplyAdds = pixels * blocks;
+            bool shares = HasRowTiles && blocks == 1;
+            double loads = shares ? (pixels + 5) / 3.0 : pixels + blocks;
+            double issued = multiplyAdds + blocks + (blocks > 1 || shares ? loads : 0) + 3;
+            return Math.Max(Math.Max(multiplyAdds / 2, loads / 2), Math.Max(4.0, issued / 4));
+        }
     }
 
     /// <summary><see cref="Big"/> parts of <see cref="Size"/> and <see cref="Small"/> parts of one less.</summary>
