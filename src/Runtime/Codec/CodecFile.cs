@@ -67,7 +67,7 @@ internal sealed record CodecFile
         public required float[] Minimum { get; init; }
     }
 
-    /// <summary>Writes a file under a temporary name and renames it.</summary>
+    /// <summary>Writes a file as a whole or not at all.</summary>
     public static void Save(CodecParameters parameters, string path)
     {
         var file = new CodecFile
@@ -86,9 +86,7 @@ internal sealed record CodecFile
                 ? new EntropyPart { Log = entropy.Log, Thresholds = entropy.Thresholds, Contexts = entropy.Contexts, Frequencies = entropy.Frequencies }
                 : null,
         };
-        string temporary = path + ".tmp";
-        File.WriteAllBytes(temporary, JsonSerializer.SerializeToUtf8Bytes(file, CodecJson.Default.CodecFile));
-        File.Move(temporary, path, overwrite: true);
+        AtomicFile.WriteBytes(path, JsonSerializer.SerializeToUtf8Bytes(file, CodecJson.Default.CodecFile));
     }
 
     /// <summary>Reads and validates a file.</summary>

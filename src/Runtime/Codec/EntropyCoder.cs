@@ -12,7 +12,8 @@ namespace CoInference.Runtime.Codec;
 /// <remarks>
 /// A lane's bit string begins with zero bits up to the first 1, then the first state, then the bits of each symbol in order;
 /// it ends exactly at a byte, in state 0. With four lanes, the lengths of the first three precede the bit strings, as
-/// 16-bit numbers, or 32-bit ones where a payload could exceed 65,535 bytes. The encoder works backwards, from the last symbol and the end of its buffer.
+/// 16-bit numbers, or 32-bit ones where a payload could exceed 65,535 bytes. The encoder works backwards, from the last
+/// symbol and the end of its buffer.
 /// </remarks>
 internal sealed unsafe class EntropyCoder
 {
@@ -60,8 +61,10 @@ internal sealed unsafe class EntropyCoder
     /// <summary>Working memory that <see cref="Encode"/> and <see cref="Decode"/> need, in bytes.</summary>
     /// <remarks>A symbol takes at most log bits; a damaged lane is noticed only at the end of a row.</remarks>
     public int WorkBytes => checked((int)Math.Max(
-        ((((long)_grid.Count * _log) + 7) / 8) + (_lanes * 16L),
+        (long)_lanes * LaneBytes,
         _grid.Count + (((long)_grid.Width * _log) / 8) + 32));
+
+    private long LaneBytes => ((((((long)_grid.Rows / _lanes) + 1) * _grid.Width * _log) + 7) / 8) + 16;
 
     /// <summary>Codes symbols.</summary>
     /// <param name="symbols">The symbols of one feature.</param>
@@ -72,28 +75,42 @@ internal sealed unsafe class EntropyCoder
     public int Encode(byte* symbols, Span<byte> payload, byte* work, byte* zeros)
     {
         int header = (_lanes - 1) * _lengthBytes;
-        byte* end = work + WorkBytes;
-        byte* start = end;
-        // The last lane is coded first, because the buffer fills from its end.
-        Span<int> lengths = stackalloc int[ManyLanes];
-        for (int lane = _lanes - 1; lane >= 0; lane--)
+        EncoderLane* lanes = stackalloc EncoderLane[ManyLanes];
+        for (int i = 0; i < _lanes; i++)
+            lanes[i] = new EncoderLane { State = 1u << _log, Target = work + ((i + 1) * LaneBytes), FirstRow = FirstRow(i), Row = FirstRow(i + 1) - 1 };
+        fixed (byte* classOf = _classOf)
+        fixed (byte* contexts = _contexts)
         {
-            byte* next = EncodeLane(symbols, FirstRow(lane), FirstRow(lane + 1), start, zeros);
-            lengths[lane] = (int)(start - next);
-            start = next;
+            var tables = new Tables(classOf, contexts, symbols, zeros);
+            if (_lanes == ManyLanes)
+            {
+                for (int i = 0; i < _grid.Rows / ManyLanes; i++) EncodeFourRows(lanes, tables);
+            }
+
+            for (int i = 0; i < _lanes; i++)
+            {
+                while (lanes[i].Row >= lanes[i].FirstRow) EncodeRow(ref lanes[i], tables);
+                Finish(ref lanes[i]);
+            }
         }
 
-        var total = (int)(end - start);
-        if (header + total > payload.Length) return 0;
-        for (int lane = 0; lane < _lanes - 1; lane++)
+        int total = header;
+        for (int i = 0; i < _lanes; i++)
         {
-            Span<byte> field = payload[(lane * _lengthBytes)..];
-            if (_lengthBytes == sizeof(ushort)) BinaryPrimitives.WriteUInt16LittleEndian(field, (ushort)lengths[lane]);
-            else BinaryPrimitives.WriteInt32LittleEndian(field, lengths[lane]);
+            var length = (int)(work + ((i + 1) * LaneBytes) - lanes[i].Target);
+            if (length > payload.Length - total) return 0;
+            if (i < _lanes - 1)
+            {
+                Span<byte> field = payload[(i * _lengthBytes)..];
+                if (_lengthBytes == sizeof(ushort)) BinaryPrimitives.WriteUInt16LittleEndian(field, (ushort)length);
+                else BinaryPrimitives.WriteInt32LittleEndian(field, length);
+            }
+
+            new ReadOnlySpan<byte>(lanes[i].Target, length).CopyTo(payload[total..]);
+            total += length;
         }
 
-        new ReadOnlySpan<byte>(start, total).CopyTo(payload[header..]);
-        return header + total;
+        return total;
     }
 
     /// <summary>Restores symbols.</summary>
@@ -105,13 +122,13 @@ internal sealed unsafe class EntropyCoder
     public void Decode(ReadOnlySpan<byte> payload, byte* symbols, byte* work, byte* zeros)
     {
         int header = (_lanes - 1) * _lengthBytes;
-        if (payload.Length <= header) throw new InvalidDataException($"Payload: {payload.Length} bytes are too few for {_lanes} lanes.");
+        if (payload.Length <= header || payload.Length > _grid.Count + header)
+            throw new InvalidDataException($"Payload: {payload.Length} bytes cannot be the code of {_grid.Count} symbols.");
 
         // Reads run past a damaged lane for up to a row before it is noticed; behind the copy there is room for that.
         payload[header..].CopyTo(new Span<byte>(work, WorkBytes));
-        byte* start = work;
-        byte* end = work + payload.Length - header;
-        Lane* lanes = stackalloc Lane[ManyLanes];
+        long start = 0, end = payload.Length - header;
+        DecoderLane* lanes = stackalloc DecoderLane[ManyLanes];
         for (int i = 0; i < _lanes; i++)
         {
             long length = end - start;
@@ -121,127 +138,211 @@ internal sealed unsafe class EntropyCoder
                 length = _lengthBytes == sizeof(ushort) ? BinaryPrimitives.ReadUInt16LittleEndian(field) : BinaryPrimitives.ReadUInt32LittleEndian(field);
             }
 
-            if (length < 1 || length > end - start || *start == 0) throw new InvalidDataException($"Payload: lane {i} of {length} bytes is damaged.");
-            lanes[i] = new Lane { Bits = start, EndBit = length * 8, Bit = BitOperations.TrailingZeroCount(*start) + 1, Row = FirstRow(i), EndRow = FirstRow(i + 1) };
-            lanes[i].State = Read(ref lanes[i], _log);
+            if (length < 1 || length > end - start || work[start] == 0) throw Damaged(i);
+            long bit = (start * 8) + BitOperations.TrailingZeroCount(work[start]) + 1;
             start += length;
+            lanes[i] = new DecoderLane { EndBit = start * 8, FirstRow = FirstRow(i), Row = FirstRow(i), EndRow = FirstRow(i + 1) };
+            lanes[i].State = Read(work, ref bit, _log);
+            lanes[i].Bit = bit;
         }
 
         fixed (byte* classOf = _classOf)
         fixed (byte* contexts = _contexts)
         {
+            var tables = new Tables(classOf, contexts, symbols, zeros);
             if (_lanes == ManyLanes)
             {
-                int common = _grid.Rows / ManyLanes;
-                for (int i = 0; i < common; i++) DecodeFourRows(lanes, symbols, zeros, classOf, contexts);
+                for (int i = 0; i < _grid.Rows / ManyLanes; i++)
+                {
+                    DecodeFourRows(lanes, work, tables);
+                    for (int lane = 0; lane < ManyLanes; lane++)
+                    {
+                        if (lanes[lane].Bit > lanes[lane].EndBit) throw Damaged(lane);
+                    }
+                }
             }
 
             for (int i = 0; i < _lanes; i++)
             {
-                while (lanes[i].Row < lanes[i].EndRow) DecodeRow(ref lanes[i], symbols, zeros, classOf, contexts, FirstRow(i));
-                if (lanes[i].Bit != lanes[i].EndBit || lanes[i].State != 0) throw new InvalidDataException($"Payload: lane {i} is damaged.");
+                while (lanes[i].Row < lanes[i].EndRow)
+                {
+                    DecodeRow(ref lanes[i], work, tables);
+                    if (lanes[i].Bit > lanes[i].EndBit) throw Damaged(i);
+                }
+
+                if (lanes[i].Bit != lanes[i].EndBit || lanes[i].State != 0) throw Damaged(i);
             }
         }
     }
+
+    private static InvalidDataException Damaged(int lane) => new($"Payload: lane {lane} is damaged.");
 
     private int FirstRow(int lane) => (int)((long)_grid.Rows * lane / _lanes);
 
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static uint Read(ref Lane lane, int bits)
-    {
-        ulong word = Unsafe.ReadUnaligned<ulong>(lane.Bits + (lane.Bit >> 3));
-        if (!BitConverter.IsLittleEndian) word = BinaryPrimitives.ReverseEndianness(word);
-        uint value = (uint)(word >> (int)(lane.Bit & 7)) & ((1u << bits) - 1);
-        lane.Bit += bits;
-        return value;
-    }
-
-    // The context's distribution is that of the symbol's channel and of the class of its neighbours' sum.
-    private byte* EncodeLane(byte* symbols, int firstRow, int endRow, byte* target, byte* zeros)
-    {
-        int width = _grid.Width;
-        uint state = 1u << _log;
-        ulong pending = 0;
-        int filled = 0;
-        var steps = (TansTable.EncoderStep*)_steps.Pointer;
-        var states = (ushort*)_states.Pointer;
-        fixed (byte* classOf = _classOf)
-        fixed (byte* contexts = _contexts)
-        {
-            for (int row = endRow - 1; row >= firstRow; row--)
-            {
-                byte* current = symbols + ((nint)row * width);
-                byte* up = HasUp(row, firstRow) ? current - width : zeros;
-                byte* context = contexts + ((nint)(row / _grid.Height) * _classes);
-                for (int x = width - 1; x >= 0; x--)
-                {
-                    int left = x > 0 ? current[x - 1] : 0;
-                    nint distribution = context[classOf[left + up[x]]];
-                    TansTable.EncoderStep step = steps[(distribution * _levels) + current[x]];
-                    int bits = (int)(state + (uint)step.DeltaBits) >> 16;
-                    pending = (pending << bits) | (state & ((1u << bits) - 1));
-                    filled += bits;
-                    state = states[(distribution << _log) + (int)(state >> bits) + step.DeltaState];
-                    if (filled < 32) continue;
-                    filled -= 32;
-                    target -= sizeof(uint);
-                    Unsafe.WriteUnaligned(target, LittleEndian((uint)(pending >> filled)));
-                }
-            }
-        }
-
-        pending = (((pending << _log) | (state & ((1u << _log) - 1))) << 1) | 1;
-        filled += _log + 1;
-        int bytes = (filled + 7) / 8;
-        pending <<= (bytes * 8) - filled;
-        target -= bytes;
-        for (int i = 0; i < bytes; i++) target[i] = (byte)(pending >> (8 * i));
-        return target;
-    }
-
-    private static uint LittleEndian(uint value) => BitConverter.IsLittleEndian ? value : BinaryPrimitives.ReverseEndianness(value);
-
     // Lanes are independent: the first row of a lane does not look at the row above, which belongs to another one.
-    private bool HasUp(int row, int firstRow) => row != firstRow && row % _grid.Height != 0;
+    private byte* RowAbove(int row, int firstRow, Tables tables) =>
+        row != firstRow && row % _grid.Height != 0 ? tables.Symbols + ((nint)(row - 1) * _grid.Width) : tables.Zeros;
 
-    private void DecodeRow(ref Lane lane, byte* symbols, byte* zeros, byte* classOf, byte* contexts, int firstRow)
+    private byte* ContextsOf(int row, Tables tables) => tables.Contexts + ((nint)(row / _grid.Height) * _classes);
+
+    private void EncodeRow(ref EncoderLane lane, Tables tables)
     {
-        int width = _grid.Width;
-        byte* current = symbols + ((nint)lane.Row * width);
-        byte* up = HasUp(lane.Row, firstRow) ? current - width : zeros;
-        byte* context = contexts + ((nint)(lane.Row / _grid.Height) * _classes);
-        var table = (uint*)_decoder.Pointer;
-        uint left = 0;
-        for (int x = 0; x < width; x++)
-        {
-            uint entry = table[((nint)context[classOf[left + up[x]]] << _log) + (nint)lane.State];
-            left = entry >> 24;
-            current[x] = (byte)left;
-            lane.State = (entry & 0xFFFF) + Read(ref lane, (int)(entry >> 16) & 0xFF);
-        }
-
-        lane.Row++;
-        CheckPosition(lane);
+        byte* current = tables.Symbols + ((nint)lane.Row * _grid.Width);
+        byte* up = RowAbove(lane.Row, lane.FirstRow, tables);
+        byte* contexts = ContextsOf(lane.Row, tables);
+        EncoderLane local = lane;
+        for (int x = _grid.Width - 1; x >= 0; x--)
+            EncodeSymbol(ref local.State, ref local.Pending, ref local.Filled, ref local.Target, Context(current, up, x, tables.ClassOf, contexts), current[x]);
+        local.Row--;
+        lane = local;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void DecodeFourRows(Lane* lanes, byte* symbols, byte* zeros, byte* classOf, byte* contexts)
+    private void EncodeFourRows(EncoderLane* lanes, Tables tables)
     {
-        for (int i = 0; i < ManyLanes; i++) DecodeRow(ref lanes[i], symbols, zeros, classOf, contexts, FirstRow(i));
+        byte* classOf = tables.ClassOf;
+        EncoderLane a = lanes[0], b = lanes[1], c = lanes[2], d = lanes[3];
+        byte* aRow = tables.Symbols + ((nint)a.Row * _grid.Width), aUp = RowAbove(a.Row, a.FirstRow, tables), aContexts = ContextsOf(a.Row, tables);
+        byte* bRow = tables.Symbols + ((nint)b.Row * _grid.Width), bUp = RowAbove(b.Row, b.FirstRow, tables), bContexts = ContextsOf(b.Row, tables);
+        byte* cRow = tables.Symbols + ((nint)c.Row * _grid.Width), cUp = RowAbove(c.Row, c.FirstRow, tables), cContexts = ContextsOf(c.Row, tables);
+        byte* dRow = tables.Symbols + ((nint)d.Row * _grid.Width), dUp = RowAbove(d.Row, d.FirstRow, tables), dContexts = ContextsOf(d.Row, tables);
+        for (int x = _grid.Width - 1; x >= 0; x--)
+        {
+            EncodeSymbol(ref a.State, ref a.Pending, ref a.Filled, ref a.Target, Context(aRow, aUp, x, classOf, aContexts), aRow[x]);
+            EncodeSymbol(ref b.State, ref b.Pending, ref b.Filled, ref b.Target, Context(bRow, bUp, x, classOf, bContexts), bRow[x]);
+            EncodeSymbol(ref c.State, ref c.Pending, ref c.Filled, ref c.Target, Context(cRow, cUp, x, classOf, cContexts), cRow[x]);
+            EncodeSymbol(ref d.State, ref d.Pending, ref d.Filled, ref d.Target, Context(dRow, dUp, x, classOf, dContexts), dRow[x]);
+        }
+
+        a.Row--;
+        b.Row--;
+        c.Row--;
+        d.Row--;
+        (lanes[0], lanes[1], lanes[2], lanes[3]) = (a, b, c, d);
     }
 
-    private static void CheckPosition(in Lane lane)
+    // The distribution of a symbol is that of its channel and of the class of its neighbours' sum.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static nint Context(byte* row, byte* up, int x, byte* classOf, byte* contexts) =>
+        contexts[classOf[(x > 0 ? row[x - 1] : 0) + up[x]]];
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private void EncodeSymbol(ref uint state, ref ulong pending, ref int filled, ref byte* target, nint distribution, int symbol)
     {
-        if (lane.Bit > lane.EndBit) throw new InvalidDataException($"Payload: the code ends before row {lane.Row}.");
+        TansTable.EncoderStep step = ((TansTable.EncoderStep*)_steps.Pointer)[(distribution * _levels) + symbol];
+        int bits = (int)(state + (uint)step.DeltaBits) >> 16;
+        pending = (pending << bits) | (state & ((1u << bits) - 1));
+        filled += bits;
+        state = ((ushort*)_states.Pointer)[(distribution << _log) + (int)(state >> bits) + step.DeltaState];
+        if (filled < 32) return;
+        filled -= 32;
+        target -= sizeof(uint);
+        var word = (uint)(pending >> filled);
+        Unsafe.WriteUnaligned(target, BitConverter.IsLittleEndian ? word : BinaryPrimitives.ReverseEndianness(word));
     }
 
-    private struct Lane
+    private void Finish(ref EncoderLane lane)
     {
-        public byte* Bits;
-        public long Bit;
-        public long EndBit;
+        ulong pending = (((lane.Pending << _log) | (lane.State & ((1u << _log) - 1))) << 1) | 1;
+        int filled = lane.Filled + _log + 1;
+        int bytes = (filled + 7) / 8;
+        pending <<= (bytes * 8) - filled;
+        lane.Target -= bytes;
+        for (int i = 0; i < bytes; i++) lane.Target[i] = (byte)(pending >> (8 * i));
+    }
+
+    private void DecodeRow(ref DecoderLane lane, byte* work, Tables tables)
+    {
+        byte* current = tables.Symbols + ((nint)lane.Row * _grid.Width);
+        byte* up = RowAbove(lane.Row, lane.FirstRow, tables);
+        byte* contexts = ContextsOf(lane.Row, tables);
+        var table = (uint*)_decoder.Pointer;
+        uint state = lane.State, left = 0;
+        long bit = lane.Bit;
+        for (int x = 0; x < _grid.Width; x++)
+        {
+            left = DecodeSymbol(table, contexts[tables.ClassOf[left + up[x]]], ref state, work, ref bit);
+            current[x] = (byte)left;
+        }
+
+        lane.State = state;
+        lane.Bit = bit;
+        lane.Row++;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private void DecodeFourRows(DecoderLane* lanes, byte* work, Tables tables)
+    {
+        byte* classOf = tables.ClassOf;
+        var table = (uint*)_decoder.Pointer;
+        int width = _grid.Width;
+        byte* aRow = tables.Symbols + ((nint)lanes[0].Row * width), aUp = RowAbove(lanes[0].Row, lanes[0].FirstRow, tables), aContexts = ContextsOf(lanes[0].Row, tables);
+        byte* bRow = tables.Symbols + ((nint)lanes[1].Row * width), bUp = RowAbove(lanes[1].Row, lanes[1].FirstRow, tables), bContexts = ContextsOf(lanes[1].Row, tables);
+        byte* cRow = tables.Symbols + ((nint)lanes[2].Row * width), cUp = RowAbove(lanes[2].Row, lanes[2].FirstRow, tables), cContexts = ContextsOf(lanes[2].Row, tables);
+        byte* dRow = tables.Symbols + ((nint)lanes[3].Row * width), dUp = RowAbove(lanes[3].Row, lanes[3].FirstRow, tables), dContexts = ContextsOf(lanes[3].Row, tables);
+        uint aState = lanes[0].State, bState = lanes[1].State, cState = lanes[2].State, dState = lanes[3].State;
+        long aBit = lanes[0].Bit, bBit = lanes[1].Bit, cBit = lanes[2].Bit, dBit = lanes[3].Bit;
+        uint aLeft = 0, bLeft = 0, cLeft = 0, dLeft = 0;
+        for (int x = 0; x < width; x++)
+        {
+            aLeft = DecodeSymbol(table, aContexts[classOf[aLeft + aUp[x]]], ref aState, work, ref aBit);
+            bLeft = DecodeSymbol(table, bContexts[classOf[bLeft + bUp[x]]], ref bState, work, ref bBit);
+            cLeft = DecodeSymbol(table, cContexts[classOf[cLeft + cUp[x]]], ref cState, work, ref cBit);
+            dLeft = DecodeSymbol(table, dContexts[classOf[dLeft + dUp[x]]], ref dState, work, ref dBit);
+            aRow[x] = (byte)aLeft;
+            bRow[x] = (byte)bLeft;
+            cRow[x] = (byte)cLeft;
+            dRow[x] = (byte)dLeft;
+        }
+
+        (lanes[0].State, lanes[1].State, lanes[2].State, lanes[3].State) = (aState, bState, cState, dState);
+        (lanes[0].Bit, lanes[1].Bit, lanes[2].Bit, lanes[3].Bit) = (aBit, bBit, cBit, dBit);
+        for (int i = 0; i < ManyLanes; i++) lanes[i].Row++;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private uint DecodeSymbol(uint* table, nint distribution, ref uint state, byte* work, ref long bit)
+    {
+        uint entry = table[(distribution << _log) + (nint)state];
+        state = (entry & 0xFFFF) + Read(work, ref bit, (int)(entry >> 16) & 0xFF);
+        return entry >> 24;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static uint Read(byte* work, ref long bit, int bits)
+    {
+        ulong word = Unsafe.ReadUnaligned<ulong>(work + (bit >> 3));
+        if (!BitConverter.IsLittleEndian) word = BinaryPrimitives.ReverseEndianness(word);
+        uint value = (uint)(word >> (int)(bit & 7)) & ((1u << bits) - 1);
+        bit += bits;
+        return value;
+    }
+
+    private readonly struct Tables(byte* classOf, byte* contexts, byte* symbols, byte* zeros)
+    {
+        public readonly byte* ClassOf = classOf;
+        public readonly byte* Contexts = contexts;
+        public readonly byte* Symbols = symbols;
+        public readonly byte* Zeros = zeros;
+    }
+
+    private struct EncoderLane
+    {
         public uint State;
+        public int Filled;
+        public ulong Pending;
+        public byte* Target;
+        public int Row;
+        public int FirstRow;
+    }
+
+    private struct DecoderLane
+    {
+        public uint State;
+        public int FirstRow;
         public int Row;
         public int EndRow;
+        public long Bit;
+        public long EndBit;
     }
 }
