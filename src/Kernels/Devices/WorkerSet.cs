@@ -18,10 +18,14 @@ public interface IParallelWork
 /// <remarks>
 /// <para>One caller at a time; the caller takes part in the work. A part must not call <see cref="Run"/> of the same set.</para>
 /// <para>
-/// Each worker has a mailbox of its own with a ticket and a semaphore. The caller posts a new ticket and then looks
-/// whether the worker has parked; a worker that gives up polling announces that it parks and then looks at the ticket
-/// once more. Both orders are full fences, so at least one of the two sees the other, and the exchange of the parked
-/// flag decides who of them ends the park: no wake-up is lost and none is left over.
+/// Each worker has a mailbox of its own. The caller posts; the worker accepts by an exchange, takes parts, and marks the
+/// mailbox idle again. When no parts are left the caller takes back every post that is not yet accepted: on a busy
+/// machine it then does the work alone instead of waiting for a worker that has no processor.
+/// </para>
+/// <para>
+/// The caller posts first and then looks whether the worker has parked; a worker that gives up polling announces that it
+/// parks and then looks at its mailbox once more. Both orders are full fences, so at least one of the two sees the
+/// other, and the exchange of the parked flag decides who of them ends the park: no wake-up is lost and none is left over.
 /// </para>
 /// </remarks>
 public sealed class WorkerSet : IDisposable
@@ -33,9 +37,7 @@ public sealed class WorkerSet : IDisposable
     private readonly Worker[] _workers;
     private IParallelWork? _work;
     private int _parts;
-    private PaddedCounter _nextPart;
-    private PaddedCounter _busy;
-    private int _ticket;
+    private PaddedInt _nextPart;
     private volatile bool _stopping;
     private Exception? _failure;
 
@@ -49,6 +51,13 @@ public sealed class WorkerSet : IDisposable
         _workers = new Worker[threads - 1];
         for (int i = 0; i < _workers.Length; i++) _workers[i] = new Worker(this, i + 1);
         foreach (Worker worker in _workers) worker.Start();
+    }
+
+    private enum Mailbox
+    {
+        Idle,
+        Posted,
+        Accepted,
     }
 
     /// <summary>A set of one: the calling thread.</summary>
@@ -75,12 +84,10 @@ public sealed class WorkerSet : IDisposable
         _parts = parts;
         _failure = null;
         Volatile.Write(ref _nextPart.Value, 0);
-        Volatile.Write(ref _busy.Value, helpers);
-        int ticket = ++_ticket;
-        for (int i = 0; i < helpers; i++) _workers[i].Post(ticket);
+        for (int i = 0; i < helpers; i++) _workers[i].Post();
 
         TakeParts(work, parts);
-        WaitForWorkers();
+        for (int i = 0; i < helpers; i++) _workers[i].TakeBackOrWait();
 
         _work = null;
         if (_failure is { } failure) ExceptionDispatchInfo.Throw(failure);
@@ -91,20 +98,8 @@ public sealed class WorkerSet : IDisposable
     {
         if (_stopping || _workers.Length == 0) return;
         _stopping = true;
-        int ticket = ++_ticket;
-        foreach (Worker worker in _workers) worker.Post(ticket);
+        foreach (Worker worker in _workers) worker.Post();
         foreach (Worker worker in _workers) worker.Dispose();
-    }
-
-    private void WaitForWorkers()
-    {
-        int polls = 0;
-        while (Volatile.Read(ref _busy.Value) > 0)
-        {
-            // Polling without end would starve a worker that shares this processor.
-            if (polls++ < PollsBeforeYielding) Thread.SpinWait(SpinsPerPoll);
-            else Thread.Yield();
-        }
     }
 
     private void TakeParts(IParallelWork work, int parts)
@@ -121,9 +116,9 @@ public sealed class WorkerSet : IDisposable
         }
     }
 
-    /// <summary>A counter on cache lines of its own: the threads that count must not slow those that poll.</summary>
+    /// <summary>An integer on cache lines of its own: threads that write it must not slow those that poll another.</summary>
     [StructLayout(LayoutKind.Explicit, Size = 256)]
-    private struct PaddedCounter
+    private struct PaddedInt
     {
         [FieldOffset(128)]
         public int Value;
@@ -134,7 +129,7 @@ public sealed class WorkerSet : IDisposable
         private readonly WorkerSet _set;
         private readonly Thread _thread;
         private readonly SemaphoreSlim _wake = new(0, 1);
-        private PaddedCounter _posted;
+        private PaddedInt _mailbox;
         private int _parked;
 
         public Worker(WorkerSet set, int number)
@@ -151,39 +146,56 @@ public sealed class WorkerSet : IDisposable
             _wake.Dispose();
         }
 
-        public void Post(int ticket)
+        public void Post()
         {
-            Interlocked.Exchange(ref _posted.Value, ticket);
+            Interlocked.Exchange(ref _mailbox.Value, (int)Mailbox.Posted);
             if (Volatile.Read(ref _parked) == 1 && Interlocked.Exchange(ref _parked, 0) == 1) _wake.Release();
         }
 
-        private void Loop()
+        public void TakeBackOrWait()
         {
-            int seen = 0;
-            while (true)
+            if (Move(Mailbox.Posted, Mailbox.Idle)) return;
+            int polls = 0;
+            while (Volatile.Read(ref _mailbox.Value) != (int)Mailbox.Idle)
             {
-                seen = WaitForTicket(seen);
-                if (_set._stopping) return;
-                _set.TakeParts(_set._work!, _set._parts);
-                Interlocked.Decrement(ref _set._busy.Value);
+                // Polling without end would starve a worker that shares this processor.
+                if (polls++ < PollsBeforeYielding) Thread.SpinWait(SpinsPerPoll);
+                else Thread.Yield();
             }
         }
 
-        private int WaitForTicket(int seen)
+        private bool Move(Mailbox from, Mailbox to) =>
+            Interlocked.CompareExchange(ref _mailbox.Value, (int)to, (int)from) == (int)from;
+
+        private void Loop()
+        {
+            while (true)
+            {
+                WaitForPost();
+                if (_set._stopping) return;
+
+                // The caller may have taken the post back in the meantime.
+                if (!Move(Mailbox.Posted, Mailbox.Accepted)) continue;
+                _set.TakeParts(_set._work!, _set._parts);
+                Volatile.Write(ref _mailbox.Value, (int)Mailbox.Idle);
+            }
+        }
+
+        private bool IsPosted() => Volatile.Read(ref _mailbox.Value) == (int)Mailbox.Posted;
+
+        private void WaitForPost()
         {
             for (int polls = 0; polls < PollsBeforeParking; polls++)
             {
-                int posted = Volatile.Read(ref _posted.Value);
-                if (posted != seen) return posted;
+                if (IsPosted()) return;
                 Thread.SpinWait(SpinsPerPoll);
             }
 
             Interlocked.Exchange(ref _parked, 1);
 
-            // A ticket that came before the flag was up woke nobody. If the flag is already down again, its poster has
+            // A post that came before the flag was up woke nobody. If the flag is already down again, its poster has
             // released or is about to, and that release must be consumed.
-            if (Volatile.Read(ref _posted.Value) == seen || Interlocked.Exchange(ref _parked, 0) == 0) _wake.Wait();
-            return Volatile.Read(ref _posted.Value);
+            if (!IsPosted() || Interlocked.Exchange(ref _parked, 0) == 0) _wake.Wait();
         }
     }
 }
