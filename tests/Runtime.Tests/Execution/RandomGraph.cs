@@ -6,7 +6,8 @@ namespace CoInference.Runtime.Tests.Execution;
 /// <summary>
 /// Grows small random networks of the patterns that fusion, layout choice and memory planning must get right:
 /// residual sums before and after activations, shared values, concatenation, depthwise layers, odd channel counts,
-/// strided shortcuts with padded channels, pools, squeeze-and-excitation, several outputs.
+/// strided shortcuts with padded channels, pools, squeeze-and-excitation, normalization before layers, channel shuffles,
+/// several outputs.
 /// </summary>
 internal sealed class RandomGraph
 {
@@ -40,7 +41,7 @@ internal sealed class RandomGraph
 
     private void Grow()
     {
-        switch (_random.Next(14))
+        switch (_random.Next(16))
         {
             case 0: case 1: case 2: case 3: Convolution(Pick()); break;
             case 4: Residual(Pick()); break;
@@ -52,6 +53,8 @@ internal sealed class RandomGraph
             case 10: Shortcut(Pick()); break;
             case 11: Excite(Pick()); break;
             case 12: Select(Pick()); break;
+            case 13: Normalize(Pick()); break;
+            case 14: Shuffle(Pick()); break;
             default: Scale(Pick()); break;
         }
     }
@@ -145,6 +148,27 @@ internal sealed class RandomGraph
         if (channels.Length == 0) return;
         Emit("Gather", [x.Name, Integers(channels)], channels.Length, x.Height, x.Width);
         _graph.Nodes[^1].Attributes["axis"] = 1L;
+    }
+
+    private void Normalize((string Name, int Channels, int Height, int Width) x)
+    {
+        float[] variance = [.. Values(x.Channels).Select(value => 0.5f + Math.Abs(value))];
+        (string, int, int, int) y = Emit(
+            "BatchNormalization",
+            [x.Name, Constant([x.Channels], Values(x.Channels)), Constant([x.Channels], Values(x.Channels)), Constant([x.Channels], Values(x.Channels)), Constant([x.Channels], variance)],
+            x.Channels,
+            x.Height,
+            x.Width);
+        if (_random.Next(2) == 0) Activation(y);
+    }
+
+    private void Shuffle((string Name, int Channels, int Height, int Width) x)
+    {
+        int groups = x.Channels % 3 == 0 ? 3 : x.Channels % 2 == 0 ? 2 : 1;
+        string split = Node("Reshape", [x.Name, Integers(0, groups, x.Channels / groups, x.Height, x.Width)]);
+        string turned = Node("Transpose", [split]);
+        _graph.Nodes[^1].Attributes["perm"] = new long[] { 0, 2, 1, 3, 4 };
+        Emit("Reshape", [turned, Integers(0, x.Channels, x.Height, x.Width)], x.Channels, x.Height, x.Width);
     }
 
     private void Scale((string Name, int Channels, int Height, int Width) x)

@@ -134,20 +134,25 @@ public sealed unsafe class IntegerConv
 
     private void GatherTap(byte* plane, bool isSigned, int zeroPoint, int offsetY, int offsetX, int firstPixel, int pixels, short* column)
     {
+        // A signed byte is its bits with the sign flipped, less 128: one expression serves both types.
+        int flip = isSigned ? 0x80 : 0;
+        int shift = zeroPoint + flip;
+        int stride = _shape.StrideX;
         (int y, int x) = Math.DivRem(firstPixel, _shape.OutWidth);
         for (int i = 0; i < pixels;)
         {
-            int inY = (y * _shape.StrideY) + offsetY;
             int run = Math.Min(pixels - i, _shape.OutWidth - x);
-            bool inside = (uint)inY < (uint)_shape.InHeight;
-            byte* row = plane + ((long)(inside ? inY : 0) * _shape.InWidth);
-            int inX = (x * _shape.StrideX) + offsetX;
-            for (int stop = i + run; i < stop; i++, inX += _shape.StrideX)
-            {
-                bool covered = inside && (uint)inX < (uint)_shape.InWidth;
-                column[2 * i] = covered ? (short)((isSigned ? (sbyte)row[inX] : row[inX]) - zeroPoint) : (short)0;
-            }
-
+            int inY = (y * _shape.StrideY) + offsetY;
+            int inX = (x * stride) + offsetX;
+            int before = inX < 0 ? Math.Min(run, (stride - 1 - inX) / stride) : 0;
+            int end = (uint)inY >= (uint)_shape.InHeight ? before
+                : Math.Clamp((_shape.InWidth - inX + stride - 1) / stride, before, run);
+            short* target = column + (2 * i);
+            byte* source = plane + ((long)inY * _shape.InWidth) + inX;
+            for (int at = 0; at < before; at++) target[2 * at] = 0;
+            for (int at = before; at < end; at++) target[2 * at] = (short)((source[at * stride] ^ flip) - shift);
+            for (int at = end; at < run; at++) target[2 * at] = 0;
+            i += run;
             x = 0;
             y++;
         }

@@ -50,6 +50,31 @@ internal static class ElementwiseLowering
 
     public static Operation? LogSoftmax(NodeView view) => Softmax(view, isLog: true);
 
+    public static Operation? BatchNormalization(NodeView view)
+    {
+        if (!view.IsFloat || view.Output.Image is not { } image || view.Node.Int("training_mode", 0) != 0 || view.Node.Outputs.Count != 1) return null;
+        var constants = new float[4][];
+        for (int i = 0; i < constants.Length; i++)
+        {
+            if (view.Input(i + 1)?.Constant is not { Type: ElementType.Float32 } constant || constant.Count != image.Channels) return null;
+            constants[i] = constant.Values<float>().ToArray();
+        }
+
+        double epsilon = view.Node.Float("epsilon", 1e-5f);
+        var scale = new float[image.Channels];
+        var shift = new float[image.Channels];
+        for (int c = 0; c < scale.Length; c++)
+        {
+            double factor = constants[0][c] / Math.Sqrt(constants[3][c] + epsilon);
+            scale[c] = (float)factor;
+            shift[c] = (float)(constants[1][c] - (constants[2][c] * factor));
+        }
+
+        var operation = new ScaleShiftOperation(view.Node.Name, view.Node.OpType, scale, shift);
+        operation.Inputs.Add(view.Input(0)!);
+        return operation;
+    }
+
     private static UnaryOperation? Unary(NodeView view, UnaryFunction function, float alpha = 0, float beta = 0)
     {
         if (!view.IsFloat) return null;

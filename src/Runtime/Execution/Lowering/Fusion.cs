@@ -6,7 +6,7 @@ namespace CoInference.Runtime.Execution;
 
 /// <summary>
 /// Fuses what follows a layer into its store: constant factors and shifts per channel into weights and bias, a residual
-/// sum, a clamp; a clamp into an elementwise sum; the cast after an
+/// sum, a clamp; a clamp into an elementwise sum or scaling; the cast after an
 /// integer layer; and chains of channel selections into one.
 /// </summary>
 internal static class Fusion
@@ -26,6 +26,12 @@ internal static class Fusion
                 while (TryChain(list, first))
                 {
                 }
+            }
+            else if (operation is ScaleShiftOperation { HasClamp: false } scaled
+                && Next(scaled) is UnaryOperation { Function: UnaryFunction.Clamp, Alpha: <= 0, Beta: >= 0 } bounds)
+            {
+                scaled.Clamp = (bounds.Alpha, bounds.Beta);
+                list.Absorb(scaled, bounds);
             }
             else if (operation is IntegerConvOperation sums && Next(sums) is ConvertOperation convert)
             {

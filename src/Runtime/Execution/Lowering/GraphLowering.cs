@@ -27,6 +27,7 @@ internal sealed class GraphLowering
         ["Div"] = ElementwiseLowering.Divide,
         ["Pow"] = ElementwiseLowering.Power,
         ["PRelu"] = ElementwiseLowering.PRelu,
+        ["BatchNormalization"] = ElementwiseLowering.BatchNormalization,
         ["Softmax"] = ElementwiseLowering.Softmax,
         ["LogSoftmax"] = ElementwiseLowering.LogSoftmax,
         ["MaxPool"] = PoolLowering.Max,
@@ -39,6 +40,7 @@ internal sealed class GraphLowering
         ["Gather"] = ChannelLowering.Gather,
         ["Slice"] = ChannelLowering.Slice,
         ["Pad"] = ChannelLowering.Pad,
+        ["Transpose"] = ViewLowering.Transpose,
         ["ConvInteger"] = QuantizedLowering.ConvInteger,
         ["MatMulInteger"] = QuantizedLowering.MatMulInteger,
         ["DynamicQuantizeLinear"] = QuantizedLowering.DynamicQuantize,
@@ -63,10 +65,12 @@ internal sealed class GraphLowering
     }
 
     /// <summary>
-    /// Whether every node already has a builder, so that simplifying first would change nothing that matters here: true
-    /// for graphs that were simplified before, as those a search prices by the thousand.
+    /// Whether every node already has a builder and no normalization is left to fold, so that simplifying first would
+    /// change nothing that matters here: true for graphs that were simplified before, as those a search prices by the
+    /// thousand.
     /// </summary>
-    public static bool IsReadyFor(Graph graph) => graph.Nodes.TrueForAll(node => node.Domain.Length == 0 && Builders.ContainsKey(node.OpType));
+    public static bool IsReadyFor(Graph graph) =>
+        graph.Nodes.TrueForAll(node => node.Domain.Length == 0 && node.OpType != "BatchNormalization" && Builders.ContainsKey(node.OpType));
 
     /// <summary>Lowers and fuses.</summary>
     /// <param name="graph">The simplified graph.</param>
