@@ -23,12 +23,12 @@ internal sealed class DemoVerb : Verb
     public string Out { get; set; } = "coinference-demo";
 
     /// <summary>Link.</summary>
-    [Option("link", Default = "1.1mbps,rtt=10ms", MetaValue = "LINK", HelpText = "Link between device and edge.")]
-    public string Link { get; set; } = "1.1mbps,rtt=10ms";
+    [Option("link", Default = "1.1mbps,rtt=5ms", MetaValue = "LINK", HelpText = "Link between device and edge.")]
+    public string Link { get; set; } = "1.1mbps,rtt=5ms";
 
     /// <summary>Emulated slowdown.</summary>
-    [Option("slowdown", Default = 40.0, MetaValue = "K", HelpText = "Emulate a device K times slower than this host.")]
-    public double Slowdown { get; set; } = 40;
+    [Option("slowdown", Default = 250.0, MetaValue = "K", HelpText = "Emulate a device K times slower than this host.")]
+    public double Slowdown { get; set; } = 250;
 
     /// <summary>Budget.</summary>
     [Option("budget", Default = "0.6x", MetaValue = "BUDGET", HelpText = "Latency target: 12ms, or 0.5x the fastest unpruned baseline.")]
