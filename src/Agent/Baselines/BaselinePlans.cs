@@ -20,6 +20,9 @@ public sealed record NamedPlan(
 /// <summary>The plans that need no search.</summary>
 public static class BaselinePlans
 {
+    /// <summary>Name of the fastest cut with features of eight bits and nothing pruned.</summary>
+    public const string EightBitCutName = "best 8-bit cut";
+
     private const int PlainBits = 32;
     private const int HandBits = 4;
     private const double HandFirstSparsity = 0.25, HandLastSparsity = 0.5;
@@ -44,7 +47,7 @@ public static class BaselinePlans
         (Cut Cut, HalfPrices Halves)[] interior = [.. cuts.Where(cut => cut.Kind == CutKind.Interior).Select(cut => (cut, pricer.Halves(cut, [])))];
         if (interior.Length == 0) return plans;
         plans.Add(Fastest("best plain cut", PlainBits, entropyCoded: false));
-        plans.Add(Fastest("best 8-bit cut", 8, entropyCoded: true));
+        plans.Add(Fastest(EightBitCutName, 8, entropyCoded: true));
         return plans;
 
         NamedPlan Fastest(string name, int bits, bool entropyCoded) => interior
