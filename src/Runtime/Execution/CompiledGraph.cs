@@ -29,6 +29,9 @@ internal sealed unsafe class CompiledGraph
         _prepared = [.. plan.Steps.Select(step => step.Operation.Prepare(step.Variant, randomWeights: false))];
         foreach (PreparedStep prepared in _prepared) _scratchBytes = Math.Max(_scratchBytes, prepared.ScratchBytes?.Invoke(options.EffectiveThreads) ?? 0);
         _arenaBytes = Arena.Plan(plan);
+        long limit = ExecutionLimits.Default.MaxLiveBytes * Math.Max(1, options.BatchSize / Repeats);
+        if (_arenaBytes + _scratchBytes > limit)
+            throw new InvalidDataException($"Graph '{graph.Name}' needs {_arenaBytes + _scratchBytes} bytes of activations at batch {options.BatchSize}; the limit is {limit}.");
     }
 
     /// <summary>The graph, when its shapes depend on data and no plan can be made.</summary>

@@ -7,8 +7,8 @@ public sealed record ExecutionLimits
     public static ExecutionLimits Default { get; } = new();
 
     /// <summary>Most elements of one tensor. The reference kernels take up to 16 bytes of scratch memory per element.</summary>
-    public long MaxTensorElements { get; init; } = 1L << 26;
+    public long MaxTensorElements { get; init; } = 1L << 25;
 
-    /// <summary>Most bytes of all values that are alive at one time, initializers excluded.</summary>
-    public long MaxLiveBytes { get; init; } = 1L << 30;
+    /// <summary>Most bytes of all values of one run that are alive at one time, initializers excluded.</summary>
+    public long MaxLiveBytes { get; init; } = 1L << 29;
 }

@@ -13,9 +13,9 @@ internal static class ActivationOperators
         SameShape("Neg", context => UnaryFunctions.Apply<NegateOperator>(context.Tensor(0))),
         SameShape("Sign", context => UnaryFunctions.Apply<SignOperator>(context.Tensor(0))),
         SameShape("Not", context => UnaryFunctions.Not(context.Tensor(0))),
-        SameShape("LeakyRelu", context => LeakyRelu(context.Tensor(0), context.Node.Float("alpha", 0.01f))),
-        SameShape("Elu", context => Elu(context.Tensor(0), context.Node.Float("alpha", 1))),
-        SameShape("HardSigmoid", context => HardSigmoid(context.Tensor(0), context.Node.Float("alpha", 0.2f), context.Node.Float("beta", 0.5f))),
+        OnFloats("LeakyRelu", context => LeakyRelu(context.Tensor(0), context.Node.Float("alpha", 0.01f))),
+        OnFloats("Elu", context => Elu(context.Tensor(0), context.Node.Float("alpha", 1))),
+        OnFloats("HardSigmoid", context => HardSigmoid(context.Tensor(0), context.Node.Float("alpha", 0.2f), context.Node.Float("beta", 0.5f))),
         SameShape("Shrink", context => Shrink(context.Tensor(0), context.Node.Float("lambd", 0.5f), context.Node.Float("bias", 0))),
         Real("HardSwish", x => x * Math.Clamp((x / 6) + 0.5, 0, 1)),
         Real("Sigmoid", x => 1 / (1 + Math.Exp(-x))),
@@ -29,9 +29,9 @@ internal static class ActivationOperators
         Real("Ceil", Math.Ceiling),
         Real("Round", x => Math.Round(x, MidpointRounding.ToEven)),
         Real("Softplus", x => Math.Max(x, 0) + Math.Log(1 + Math.Exp(-Math.Abs(x)))),
-        SameShape("Clip", Clip),
-        SameShape("Softmax", context => NormalizedExponential(context, logarithm: false)),
-        SameShape("LogSoftmax", context => NormalizedExponential(context, logarithm: true)),
+        new() { Name = "Clip", Shapes = context => [context.Shape(0)], Run = context => [Clip(context)], SameType = 0..3 },
+        OnFloats("Softmax", context => NormalizedExponential(context, logarithm: false)),
+        OnFloats("LogSoftmax", context => NormalizedExponential(context, logarithm: true)),
     ];
 
     private static OperatorRow SameShape(string name, Func<NodeContext, Tensor> function) => new()
@@ -41,8 +41,16 @@ internal static class ActivationOperators
         Run = context => [function(context)],
     };
 
+    private static OperatorRow OnFloats(string name, Func<NodeContext, Tensor> function) => new()
+    {
+        Name = name,
+        Shapes = context => [context.Shape(0)],
+        Run = context => [function(context)],
+        TakesFloats = true,
+    };
+
     private static OperatorRow Real(string name, Func<double, double> function) =>
-        SameShape(name, context => UnaryFunctions.Map(context.Tensor(0), function));
+        OnFloats(name, context => UnaryFunctions.Map(context.Tensor(0), function));
 
     private static Tensor LeakyRelu(Tensor value, double alpha) => UnaryFunctions.Map(value, x => x < 0 ? alpha * x : x);
 

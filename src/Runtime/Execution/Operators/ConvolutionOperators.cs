@@ -12,6 +12,8 @@ internal static class ConvolutionOperators
         new()
         {
             Name = "Conv",
+            SameType = 0..3,
+            TakesFloats = true,
             Shapes = context => [ShapeOf(context, 1, bias: 2)],
             Run = context => [Convolution.Run(
                 context.Tensor(0), context.Tensor(1), context.OptionalTensor(2), WindowOf(context, 1), NodeWindows.Groups(context.Node))],

@@ -19,6 +19,7 @@ internal static class ElementwiseOperators
         new()
         {
             Name = "PRelu",
+            SameType = 0..2,
             Shapes = context =>
             {
                 // The slope broadcasts to the input, not the other way round.
@@ -41,6 +42,7 @@ internal static class ElementwiseOperators
             Shapes = context => [Broadcasting.Combine(context.Shape(0), Broadcasting.Combine(context.Shape(1), context.Shape(2)))],
             Run = context => [Elementwise.Where(context.Tensor(0), context.Tensor(1), context.Tensor(2))],
             Type = (context, _) => context.Spec(1).Type,
+            SameType = 1..3,
         },
     ];
 
@@ -49,6 +51,9 @@ internal static class ElementwiseOperators
         Name = name,
         Shapes = context => [Broadcasting.Combine(context.Shape(0), context.Shape(1))],
         Run = context => [function(context.Tensor(0), context.Tensor(1))],
+
+        // The exponent of Pow has a type of its own.
+        SameType = name == "Pow" ? 0..0 : 0..2,
     };
 
     private static OperatorRow Compare(string name, Comparison comparison) => new()
@@ -57,6 +62,7 @@ internal static class ElementwiseOperators
         Shapes = context => [Broadcasting.Combine(context.Shape(0), context.Shape(1))],
         Run = context => [Elementwise.Compare(context.Tensor(0), context.Tensor(1), comparison)],
         Type = (_, _) => ElementType.Bool,
+        SameType = 0..2,
     };
 
     private static OperatorRow Variadic(string name, Func<Tensor, Tensor, Tensor> function) => new()
@@ -64,5 +70,6 @@ internal static class ElementwiseOperators
         Name = name,
         Shapes = context => [context.Shapes().Aggregate(context.Shape(0), Broadcasting.Combine)],
         Run = context => [context.Tensors().Skip(1).Aggregate(context.Tensor(0), function)],
+        SameType = ..,
     };
 }

@@ -11,12 +11,14 @@ internal static class MatrixOperators
         new()
         {
             Name = "MatMul",
+            SameType = 0..2,
             Shapes = context => [MatrixProduct.MatMulShape(context.Shape(0), context.Shape(1))],
             Run = context => [MatrixProduct.MatMul(context.Tensor(0), context.Tensor(1))],
         },
         new()
         {
             Name = "Gemm",
+            SameType = 0..3,
             Shapes = context => [MatrixProduct.GemmShape(
                 context.Shape(0), context.Shape(1), context.Has(2) ? context.Shape(2) : null, Transposed(context, "transA"), Transposed(context, "transB"))],
             Run = context => [MatrixProduct.Gemm(

@@ -11,6 +11,8 @@ internal static class NormalizationOperators
         new()
         {
             Name = "BatchNormalization",
+            SameType = 1..3,
+            TakesFloats = true,
             Shapes = context =>
             {
                 RequirePerChannel(context, parameters: 4);
@@ -22,6 +24,8 @@ internal static class NormalizationOperators
         new()
         {
             Name = "InstanceNormalization",
+            SameType = 0..3,
+            TakesFloats = true,
             Shapes = context =>
             {
                 RequirePerChannel(context, parameters: 2);
@@ -32,6 +36,7 @@ internal static class NormalizationOperators
         new()
         {
             Name = "LRN",
+            TakesFloats = true,
             Shapes = context => [context.Shape(0)],
             Run = context => [Normalization.LocalResponse(
                 context.Tensor(0), context.Int32("size", 0), context.Node.Float("alpha", 1e-4f), context.Node.Float("beta", 0.75f), context.Node.Float("bias", 1))],

@@ -23,6 +23,12 @@ public sealed class OperatorRow
     /// <summary>Inputs whose values, not only their shapes, determine the output shapes.</summary>
     public int[] ShapeInputs { get; init; } = [];
 
+    /// <summary>Inputs that must have the same element type; those left out do not count.</summary>
+    public Range SameType { get; init; } = 0..0;
+
+    /// <summary>Whether the first input must be of a floating-point type.</summary>
+    public bool TakesFloats { get; init; }
+
     /// <summary>Whether the outputs depend on input shapes only, so that they are known before the network runs.</summary>
     public bool ReadsShapesOnly { get; init; }
 }

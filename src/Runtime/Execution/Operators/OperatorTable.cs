@@ -44,6 +44,7 @@ public static class OperatorTable
         OperatorRow row = Of(context.Node);
         return Guard(context.Node, () =>
         {
+            CheckTypes(row, context);
             var outputs = new ValueSpec[context.Node.Outputs.Count];
             bool known = context.Inputs.All(input => input is null or { Shape: not null })
                 && row.ShapeInputs.All(index => !context.Has(index) || context.Spec(index).Value is not null);
@@ -72,6 +73,21 @@ public static class OperatorTable
             int wanted = context.Node.Outputs.Count;
             return outputs.Length >= wanted ? outputs[..wanted] : throw context.Invalid($"it has no output {outputs.Length}.");
         });
+    }
+
+    private static void CheckTypes(OperatorRow row, NodeContext context)
+    {
+        if (row.TakesFloats && !context.Spec(0).Type.IsFloat())
+            throw context.Invalid($"input 0 is {context.Spec(0).Type}, expected a floating-point type.");
+        ElementType? common = null;
+        int count = context.Inputs.Count;
+        int end = row.SameType.End.IsFromEnd ? count : Math.Min(row.SameType.End.Value, count);
+        for (int i = row.SameType.Start.Value; i < end; i++)
+        {
+            if (context.Inputs[i] is not { } input) continue;
+            common ??= input.Type;
+            if (input.Type != common) throw context.Invalid($"input {i} is {input.Type}, expected {common} like the others.");
+        }
     }
 
     // The kernels know no graph: here their messages get the node they are about.

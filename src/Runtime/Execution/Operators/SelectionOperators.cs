@@ -11,6 +11,7 @@ internal static class SelectionOperators
         new()
         {
             Name = "Concat",
+            SameType = ..,
             Shapes = context => [Concatenation.Shape(context.Shapes(), context.Node.Int("axis", 1))],
             Run = context => [Concatenation.Concat(context.Tensors(), context.Node.Int("axis", 1))],
         },
