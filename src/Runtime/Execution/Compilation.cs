@@ -5,7 +5,7 @@ namespace CoInference.Runtime.Execution;
 
 /// <summary>The way from a graph to a plan: fix the batch, simplify, infer shapes, lower and fuse, choose layouts and kernels.</summary>
 /// <param name="Graph">The simplified graph.</param>
-/// <param name="Plan">The plan; null when a shape is known only from data.</param>
+/// <param name="Plan">The plan; null when a shape is known only from data, or a value has no elements.</param>
 /// <param name="Inputs">Inputs with shapes at the batch size.</param>
 /// <param name="Outputs">Outputs with shapes at the batch size.</param>
 /// <param name="Repeats">How often the plan runs for one batch.</param>

@@ -77,11 +77,11 @@ internal sealed class GraphLowering
     /// <param name="specs">Type and shape of every value.</param>
     /// <param name="context">What planning depends on.</param>
     /// <param name="reference">Whether every node becomes a reference operation.</param>
-    /// <returns>The operations; null when a shape is known only from data.</returns>
+    /// <returns>The operations; null when a shape is known only from data, or a value has no elements.</returns>
     public static OperationList? Lower(Graph graph, IReadOnlyDictionary<string, ValueSpec> specs, PlanContext context, bool reference)
     {
         var lowering = new GraphLowering(graph, specs, context);
-        if (!lowering.HasStaticShapes()) return null;
+        if (!lowering.CanPlan()) return null;
         var list = new OperationList();
         foreach (ValueInfo input in graph.Inputs) list.Inputs.Add(lowering.Value(input.Name));
         foreach (Node node in graph.Nodes) list.Add(lowering.Lower(node, reference));
@@ -96,25 +96,25 @@ internal sealed class GraphLowering
         return list;
     }
 
-    private bool HasStaticShapes()
+    private bool CanPlan()
     {
         foreach (ValueInfo input in _graph.Inputs)
         {
-            if (!IsStatic(input.Name)) return false;
+            if (!IsPlannable(input.Name)) return false;
         }
 
         foreach (Node node in _graph.Nodes)
         {
             foreach (string output in node.Outputs)
             {
-                if (output.Length > 0 && !IsStatic(output)) return false;
+                if (output.Length > 0 && !IsPlannable(output)) return false;
             }
         }
 
         return true;
     }
 
-    private bool IsStatic(string name) => _specs.TryGetValue(name, out ValueSpec? spec) && spec.Shape is not null;
+    private bool IsPlannable(string name) => _specs.TryGetValue(name, out ValueSpec? spec) && spec.Shape is { Count: > 0 };
 
     private Operation Lower(Node node, bool reference)
     {
