@@ -136,7 +136,7 @@ public class RefitTests
             }
         }
 
-        Assert.Empty(graph.Initializers.Keys.Where(name => name.Contains("refit", StringComparison.Ordinal)));
+        Assert.DoesNotContain(graph.Initializers.Keys, name => name.Contains("refit", StringComparison.Ordinal));
     }
 
     [Fact]
