@@ -1,5 +1,8 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Numerics.Tensors;
 using CoInference.Kernels.Devices;
+using CoInference.Kernels.Simd.Gemm;
+using CoInference.Kernels.Tensors;
 
 namespace CoInference.Runtime.Sparsity;
 
@@ -12,25 +15,27 @@ internal sealed class NormalEquations
     private readonly WorkerSet _workers;
     private readonly float[] _moments;
     private readonly float[] _cross;
+    private readonly float[] _rows;
     private readonly double[] _meanX;
-    private readonly double[] _meanY;
+    private double[] _meanY;
+    private (double Ridge, Cholesky? Factor)? _factor;
 
     /// <summary>Accumulates the moments of all rows.</summary>
     /// <param name="rows">Number of rows.</param>
-    /// <param name="x">[rows, taps]; centred in place.</param>
+    /// <param name="x">[rows, taps]; centred in place and kept.</param>
     /// <param name="taps">Unknown weights per output.</param>
     /// <param name="y">[rows, outputs]; centred in place.</param>
     /// <param name="outputs">Outputs.</param>
     /// <param name="workers">Threads that share the work.</param>
-    public NormalEquations(int rows, Span<float> x, int taps, Span<float> y, int outputs, WorkerSet workers)
+    public NormalEquations(int rows, float[] x, int taps, Span<float> y, int outputs, WorkerSet workers)
     {
         (Rows, Taps, Outputs, _workers) = (rows, taps, outputs, workers);
+        _rows = x;
         _meanX = Center(x, rows, Taps);
-        _meanY = Center(y, rows, Outputs);
         _moments = new float[taps * taps];
         TransposedProduct.AccumulateGram(rows, x, Taps, _moments, workers);
-        _cross = new float[Taps * Outputs];
-        TransposedProduct.Accumulate(rows, x, Taps, y, Outputs, _cross, workers);
+        _cross = new float[taps * outputs];
+        Aim(y);
     }
 
     /// <summary>Number of rows.</summary>
@@ -41,6 +46,41 @@ internal sealed class NormalEquations
 
     /// <summary>Outputs.</summary>
     public int Outputs { get; }
+
+    /// <summary>Replaces the wanted outputs; the moments of X, and their factorisation, stay.</summary>
+    /// <param name="y">[Rows, Outputs]; centred in place.</param>
+    [MemberNotNull(nameof(_meanY))]
+    public void Aim(Span<float> y)
+    {
+        _meanY = Center(y, Rows, Outputs);
+        Array.Clear(_cross);
+        TransposedProduct.Accumulate(Rows, _rows, Taps, y, Outputs, _cross, _workers);
+    }
+
+    /// <summary>The outputs X·W + b.</summary>
+    /// <param name="weights">[Taps, Outputs].</param>
+    /// <param name="bias">[Outputs].</param>
+    /// <param name="y">[Rows, Outputs], overwritten.</param>
+    public unsafe void Predict(ReadOnlySpan<float> weights, ReadOnlySpan<float> bias, Span<float> y)
+    {
+        // X is centred: its mean's share goes into the bias.
+        var shifted = new float[Outputs];
+        for (int o = 0; o < Outputs; o++)
+        {
+            double sum = bias[o];
+            for (int tap = 0; tap < Taps; tap++) sum += _meanX[tap] * weights[(tap * Outputs) + o];
+            shifted[o] = (float)sum;
+        }
+
+        PackedMatrix matrix = PackedMatrix.Pack(Taps, Outputs, weights, bias: shifted);
+        var scratch = new AlignedBuffer(Gemm.ScratchBytes(Rows, matrix, _workers.Threads));
+        fixed (float* x = _rows, output = y)
+        {
+            Gemm.Run(Rows, x, Taps, transposed: false, matrix, null, output, Outputs, scratch.Pointer, _workers);
+        }
+
+        GC.KeepAlive(scratch);
+    }
 
     /// <summary>Solves for all weights.</summary>
     /// <param name="weights">[Taps, Outputs]; W₀ on entry, W on return.</param>
@@ -144,6 +184,12 @@ internal sealed class NormalEquations
 
     private Cholesky? Factor(double ridge)
     {
+        if (_factor is not { } known || known.Ridge != ridge) _factor = known = (ridge, NewFactor(ridge));
+        return known.Factor;
+    }
+
+    private Cholesky? NewFactor(double ridge)
+    {
         double lambda = Lambda(ridge);
 
         // Rounding can make a rank-deficient moment matrix slightly indefinite: raise the ridge until it factors.
@@ -212,24 +258,31 @@ internal sealed class NormalEquations
 
     private static double[] Center(Span<float> matrix, int rows, int columns)
     {
+        // Short single-precision sums, collected in double: as exact as double sums and several times faster.
+        const int RowsPerSum = 32;
         var mean = new double[columns];
+        var sum = new float[columns];
+        var wide = new double[columns];
         for (int r = 0; r < rows; r++)
         {
-            for (int c = 0; c < columns; c++) mean[c] += matrix[(r * columns) + c];
+            TensorPrimitives.Add(sum, matrix.Slice(r * columns, columns), sum);
+            if (r % RowsPerSum != RowsPerSum - 1 && r != rows - 1) continue;
+            TensorPrimitives.ConvertTruncating<float, double>(sum, wide);
+            TensorPrimitives.Add(mean, wide, mean);
+            Array.Clear(sum);
         }
 
-        var single = new float[columns];
         for (int c = 0; c < columns; c++)
         {
             // Centre by the rounded mean and keep that very value, so that both sides stay consistent.
-            single[c] = (float)(mean[c] / Math.Max(1, rows));
-            mean[c] = single[c];
+            sum[c] = (float)(mean[c] / Math.Max(1, rows));
+            mean[c] = sum[c];
         }
 
         for (int r = 0; r < rows; r++)
         {
             Span<float> row = matrix.Slice(r * columns, columns);
-            TensorPrimitives.Subtract(row, single, row);
+            TensorPrimitives.Subtract(row, sum, row);
         }
 
         return mean;

@@ -47,7 +47,13 @@ public sealed record RefitOptions
     public int Images { get; init; } = 128;
 
     /// <summary>Sampled output positions per unknown weight of an output channel: rows of the least-squares problem over its columns.</summary>
-    public double RowsPerColumn { get; init; } = 10;
+    public double RowsPerColumn { get; init; } = 8;
+
+    /// <summary>
+    /// Extra solutions of a layer that is followed by a clamp such as ReLU: targets beyond the clamp are replaced by what
+    /// the last solution predicts there, so that no weight is spent on values that the activation hides.
+    /// </summary>
+    public int ActivationPasses { get; init; } = 1;
 
     /// <summary>
     /// Pull towards the weights before the fit, as a share of the mean diagonal of the normal matrix; a layer with few

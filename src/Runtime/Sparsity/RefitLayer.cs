@@ -1,4 +1,5 @@
 using CoInference.Kernels.Registry;
+using CoInference.Kernels.Tensors;
 using CoInference.Runtime.Graphs;
 
 namespace CoInference.Runtime.Sparsity;
@@ -55,6 +56,9 @@ internal sealed class RefitLayer
     /// <summary>The original network's target values, [positions, original output channels].</summary>
     public float[] Targets { get; }
 
+    /// <summary>The range that the activation after the target lets through; what lies outside only has to stay outside.</summary>
+    public (float Low, float High) Range { get; init; } = (float.NegativeInfinity, float.PositiveInfinity);
+
     /// <summary>Copies the sampled rows of the target value.</summary>
     public void Record(CalibrationActivation value)
     {
@@ -77,5 +81,29 @@ internal sealed class RefitLayer
 
         string other = sum.Inputs[0] == output ? sum.Inputs[1] : sum.Inputs[0];
         return computedBefore.Contains(other) ? (sum.Outputs[0], other) : (output, null);
+    }
+
+    /// <summary>The range that all readers of a value clamp it to, or an infinite one.</summary>
+    public static (float Low, float High) ClampRange(string value, Graph graph, Dictionary<string, List<Node>> consumers)
+    {
+        (float Low, float High) everything = (float.NegativeInfinity, float.PositiveInfinity);
+        if (!consumers.TryGetValue(value, out List<Node>? readers) || graph.Outputs.Any(info => info.Name == value)) return everything;
+        (float Low, float High)? common = null;
+        foreach (Node reader in readers)
+        {
+            (float, float) range = reader.OpType switch
+            {
+                "Relu" => (0, float.PositiveInfinity),
+                "Clip" => (Bound(reader, 1, "min", everything.Low), Bound(reader, 2, "max", everything.High)),
+                _ => everything,
+            };
+            if ((common ??= range) != range) return everything;
+        }
+
+        return common ?? everything;
+
+        float Bound(Node clip, int index, string attribute, float absent) =>
+            clip.Input(index) is not { } name ? clip.Float(attribute, absent)
+            : graph.Initializers.TryGetValue(name, out Tensor? bound) && bound.Type == ElementType.Float32 ? bound.Values<float>()[0] : absent;
     }
 }

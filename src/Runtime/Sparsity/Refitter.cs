@@ -51,7 +51,10 @@ internal sealed class Refitter
                 (string target, string? shortcut) = RefitLayer.Aim(node, original, consumers, computed);
                 int taps = layer.Taps;
                 int rows = (int)Math.Min(Math.Max(MinRows, options.Refit.RowsPerColumn * taps), Math.Max(1, MaxRowFloats / taps));
-                var aim = new RefitLayer(node.Name, layer.Shape, target, shortcut, images.Images, rows, random);
+                var aim = new RefitLayer(node.Name, layer.Shape, target, shortcut, images.Images, rows, random)
+                {
+                    Range = RefitLayer.ClampRange(target, original, consumers),
+                };
                 _layers.Add(node.Name, aim);
                 if (!recorded.TryGetValue(target, out List<RefitLayer>? waiting)) recorded[target] = waiting = [];
                 waiting.Add(aim);
@@ -111,32 +114,59 @@ internal sealed class Refitter
     private void Fit(LayerWeights layer, CalibrationActivation input, RefitLayer aim, int[] keptOutputs, CalibrationActivation? shortcut, bool isMasked)
     {
         ConvShape shape = layer.Shape;
-        int rows = aim.Positions.Length, groupOutputs = shape.OutChannels / shape.Groups;
+        int rows = aim.Positions.Length, outputs = shape.OutChannels / shape.Groups;
+        bool isClamped = aim.Range != (float.NegativeInfinity, float.PositiveInfinity) && _options.Refit.Mode == RefitMode.LeastSquares;
         var x = new float[rows * layer.Taps];
-        var y = new float[rows * groupOutputs];
-        var weights = new float[layer.Taps * groupOutputs];
+        var y = new float[rows * outputs];
+        var weights = new float[layer.Taps * outputs];
         for (int group = 0; group < shape.Groups; group++)
         {
-            int first = group * groupOutputs;
+            int first = group * outputs;
+            Span<float> bias = layer.Bias.AsSpan(first, outputs);
             PatchMatrix.Gather(input, shape, group, aim.Positions, x, layer.Taps);
-            for (int i = 0; i < rows; i++)
+            for (int tap = 0; tap < layer.Taps; tap++)
             {
-                for (int o = 0; o < groupOutputs; o++)
+                layer.Matrix.AsSpan((tap * shape.OutChannels) + first, outputs).CopyTo(weights.AsSpan(tap * outputs));
+            }
+
+            float[] start = [.. weights];
+            SetTargets(prediction: default);
+            var equations = new NormalEquations(rows, x, layer.Taps, y, outputs, _options.Workers);
+            Solve(equations, weights, bias, isMasked);
+            for (int pass = 0; isClamped && pass < _options.Refit.ActivationPasses; pass++)
+            {
+                var prediction = new float[y.Length];
+                equations.Predict(weights, bias, prediction);
+                SetTargets(prediction);
+                equations.Aim(y);
+                start.CopyTo(weights, 0);
+                Solve(equations, weights, bias, isMasked);
+            }
+
+            for (int tap = 0; tap < layer.Taps; tap++)
+            {
+                weights.AsSpan(tap * outputs, outputs).CopyTo(layer.Matrix.AsSpan((tap * shape.OutChannels) + first));
+            }
+
+            void SetTargets(ReadOnlySpan<float> prediction)
+            {
+                for (int i = 0; i < rows; i++)
                 {
-                    float target = aim.Targets[(i * aim.Shape.OutChannels) + keptOutputs[first + o]];
-                    y[(i * groupOutputs) + o] = shortcut is null ? target : target - shortcut.Values[(aim.Positions[i] * shape.OutChannels) + first + o];
+                    for (int o = 0; o < outputs; o++)
+                    {
+                        float wanted = aim.Targets[(i * aim.Shape.OutChannels) + keptOutputs[first + o]];
+                        float other = shortcut is null ? 0 : shortcut.Values[(aim.Positions[i] * shape.OutChannels) + first + o];
+                        if (!prediction.IsEmpty)
+                        {
+                            // Beyond the clamp the activation cannot tell values apart: any prediction out there is right.
+                            float sum = prediction[(i * outputs) + o] + other;
+                            if (wanted <= aim.Range.Low) wanted = Math.Min(sum, aim.Range.Low);
+                            else if (wanted >= aim.Range.High) wanted = Math.Max(sum, aim.Range.High);
+                        }
+
+                        y[(i * outputs) + o] = wanted - other;
+                    }
                 }
-            }
-
-            for (int tap = 0; tap < layer.Taps; tap++)
-            {
-                layer.Matrix.AsSpan((tap * shape.OutChannels) + first, groupOutputs).CopyTo(weights.AsSpan(tap * groupOutputs));
-            }
-
-            Solve(new NormalEquations(rows, x, layer.Taps, y, groupOutputs, _options.Workers), weights, layer.Bias.AsSpan(first, groupOutputs), isMasked);
-            for (int tap = 0; tap < layer.Taps; tap++)
-            {
-                weights.AsSpan(tap * groupOutputs, groupOutputs).CopyTo(layer.Matrix.AsSpan((tap * shape.OutChannels) + first));
             }
         }
     }

@@ -49,15 +49,22 @@ internal static unsafe class TransposedProduct
 
                 // Of a symmetric product only the part on and above the diagonal is computed.
                 int height = isGram ? column + width : m;
+                PackedMatrix panel = PackedMatrix.Allocate(Math.Min(RowsPerPass, rows), width);
+                var scratch = new AlignedBuffer(Gemm.ScratchBytes(height, panel, workers.Threads));
                 for (int row = 0; row < rows; row += RowsPerPass)
                 {
                     int count = Math.Min(RowsPerPass, rows - row);
-                    PackedMatrix panel = PackedMatrix.Allocate(count, width);
+                    if (count != panel.Rows)
+                    {
+                        panel = PackedMatrix.Allocate(count, width);
+                        scratch = new AlignedBuffer(Gemm.ScratchBytes(height, panel, workers.Threads));
+                    }
+
                     panel.Repack(right + ((nint)row * n) + column, n, transposed: false);
-                    var scratch = new AlignedBuffer(Gemm.ScratchBytes(height, panel, workers.Threads));
                     Gemm.Run(height, left + ((nint)row * m), m, transposed: true, panel, result + column, result + column, n, scratch.Pointer, workers);
-                    GC.KeepAlive(scratch);
                 }
+
+                GC.KeepAlive(scratch);
             }
         }
     }
