@@ -40,7 +40,7 @@ internal static class ChannelSlicer
             ChannelPickRewriter.Rewrite(sliced, copies[pick.Node], pick, NewMap(pick, kept), pick.Source.KeptPositions(kept).Length);
         }
 
-        DropUnusedInitializers(sliced);
+        GraphSimplifier.RemoveDeadNodes(sliced);
         return sliced;
     }
 
@@ -87,12 +87,5 @@ internal static class ChannelSlicer
         var newPosition = new Dictionary<int, int>(positions.Length);
         for (int i = 0; i < positions.Length; i++) newPosition.Add(positions[i], i);
         return Array.ConvertAll(kept(pick.Target), channel => newPosition.GetValueOrDefault(pick.Map[channel], -1));
-    }
-
-    /// <summary>Removes initializers that no node reads.</summary>
-    public static void DropUnusedInitializers(Graph graph)
-    {
-        var used = graph.Nodes.SelectMany(node => node.Inputs).Concat(graph.Outputs.Select(output => output.Name)).ToHashSet(StringComparer.Ordinal);
-        foreach (string name in graph.Initializers.Keys.Where(name => !used.Contains(name)).ToList()) graph.Initializers.Remove(name);
     }
 }

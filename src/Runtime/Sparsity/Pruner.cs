@@ -84,7 +84,7 @@ public sealed class Pruner
         Graph pruned = Prune(decisions, out Dictionary<ChannelSpace, int[]> kept, out HashSet<string> masked);
         if (_refitter is null || _options.Refit.Mode == RefitMode.None) return pruned;
         _refitter.Refit(pruned, layer => _layerOutputs[layer].KeptPositions(space => kept[space.Root]), masked, cancellation);
-        ChannelSlicer.DropUnusedInitializers(pruned);
+        GraphSimplifier.RemoveDeadNodes(pruned);
         return pruned;
     }
 
