@@ -13,25 +13,25 @@ public sealed class PlanMeasurer
     private const int WarmUpRuns = 10;
     private const int MinimumRuns = 30;
     private const int MaximumRuns = 400;
-    private const double EnoughSeconds = 1;
 
     private readonly ImageSet _images;
     private readonly LinkSpec _link;
     private readonly double _slowdown;
     private readonly SessionOptions _sessions;
+    private readonly double _seconds;
 
     /// <summary>Creates a measurer.</summary>
     /// <param name="images">Images to run, in turn.</param>
     /// <param name="link">Link from which the wire's time is computed.</param>
     /// <param name="slowdown">Factor on the device's parts.</param>
     /// <param name="sessions">How the sessions are compiled.</param>
-    public PlanMeasurer(ImageSet images, LinkSpec link, double slowdown, SessionOptions sessions) =>
-        (_images, _link, _slowdown, _sessions) = (images, link, slowdown, sessions);
+    /// <param name="seconds">How long a plan is run, within 30 to 400 images.</param>
+    public PlanMeasurer(ImageSet images, LinkSpec link, double slowdown, SessionOptions sessions, double seconds) =>
+        (_images, _link, _slowdown, _sessions, _seconds) = (images, link, slowdown, sessions, seconds);
 
     /// <summary>Medians by part, and the mean payload.</summary>
     /// <remarks>
-    /// A second of runs, at least 30. The device's parts are measured at full speed and multiplied: the same emulation as in
-    /// the prediction, without the pauses.
+    /// The device's parts are measured at full speed and multiplied: the same emulation as in the prediction, without the pauses.
     /// </remarks>
     /// <exception cref="OperationCanceledException">Cancelled.</exception>
     public (LatencyBreakdown Latency, double PayloadBytes) Measure(Bundle bundle, CancellationToken cancellation)
@@ -41,7 +41,7 @@ public sealed class PlanMeasurer
         for (int i = 0; i < WarmUpRuns; i++) runner.Run(_images.Image(i % _images.Count), logits);
         var timings = new List<InferenceTiming>();
         var clock = Stopwatch.StartNew();
-        while (timings.Count < MinimumRuns || (timings.Count < MaximumRuns && clock.Elapsed.TotalSeconds < EnoughSeconds))
+        while (timings.Count < MinimumRuns || (timings.Count < MaximumRuns && clock.Elapsed.TotalSeconds < _seconds))
         {
             cancellation.ThrowIfCancellationRequested();
             timings.Add(runner.Run(_images.Image(timings.Count % _images.Count), logits));

@@ -96,6 +96,9 @@ public sealed record SearchRequest
     /// <summary>Images of the test split that judge plan and baselines once the search has ended; 0 for none.</summary>
     public int TestImages { get; init; } = 2000;
 
+    /// <summary>Seconds for which plan and baselines are each run when they are measured.</summary>
+    public double MeasureSeconds { get; init; } = 1;
+
     /// <summary>Best episodes that are judged again on all validation images before one becomes the plan.</summary>
     public int FinalCandidates { get; init; } = 5;
 
@@ -115,6 +118,7 @@ public sealed record SearchRequest
         Positive(EdgeThreads, nameof(EdgeThreads));
         Positive(WorkThreads, nameof(WorkThreads));
         if (TestImages < 0) throw new ArgumentOutOfRangeException(nameof(TestImages), TestImages, "TestImages must be at least 0.");
+        if (!(MeasureSeconds >= 0 && double.IsFinite(MeasureSeconds))) throw new ArgumentOutOfRangeException(nameof(MeasureSeconds), MeasureSeconds, "MeasureSeconds must be at least 0.");
         if (!(Slowdown >= 1 && double.IsFinite(Slowdown))) throw new ArgumentOutOfRangeException(nameof(Slowdown), Slowdown, "Slowdown must be at least 1.");
         foreach (string name in (IEnumerable<string>)[Decider, .. Compare])
         {

@@ -41,7 +41,7 @@ internal sealed class SearchWorkbench : IDisposable
         _judge = new PlanJudge(_compiler, request.WorkThreads);
         var device = new SessionOptions { Threads = request.DeviceThreads };
         var edge = new SessionOptions { Threads = request.EdgeThreads };
-        _measurer = new PlanMeasurer(JudgeImages, request.Link, request.Slowdown, device);
+        _measurer = new PlanMeasurer(JudgeImages, request.Link, request.Slowdown, device, request.MeasureSeconds);
         DeviceTable = request.DeviceTable ?? OpenTable(device, cancellation);
         Pricer = new PlanPricer(
             _pruner, (DeviceTable, device), (request.EdgeTable ?? DeviceTable, edge), request.Link, request.Slowdown,
