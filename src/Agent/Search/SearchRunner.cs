@@ -81,8 +81,8 @@ public sealed class SearchRunner : IDisposable
         if (ranked.Count == 0) throw Infeasible(screened, fastest, budgetMs);
         (_journal.BudgetMs, _journal.Baselines) = (budgetMs, baselines);
         _journal.ElapsedSeconds = _clock.Elapsed.TotalSeconds;
-        _journal.Write();
         StoreTable();
+        _journal.Write();
 
         var loop = new SearchLoop([.. ranked.Select(index => candidates[index])], _request.Reward, budgetMs, _request.Episodes, _request.Seed, _journal, _request.Ddpg);
         var deciders = new List<(string Name, EpisodeRecord Best)>();
