@@ -3,7 +3,6 @@ using System.Net;
 using System.Text;
 using CoInference.Agent.Baselines;
 using CoInference.Agent.Search;
-using CoInference.Runtime.Plans;
 
 namespace CoInference.Cli.Rendering;
 

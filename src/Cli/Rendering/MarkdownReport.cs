@@ -2,7 +2,6 @@ using System.Globalization;
 using System.Text;
 using CoInference.Agent.Baselines;
 using CoInference.Agent.Search;
-using CoInference.Runtime.Plans;
 
 namespace CoInference.Cli.Rendering;
 

@@ -16,6 +16,8 @@ namespace CoInference.Cli.Verbs;
 [Verb("search", HelpText = "Find cut, per-layer sparsity and feature compression under a latency budget; write plan, bundle and report.")]
 internal sealed class SearchVerb : ComputeVerb
 {
+    private static readonly string[] ComparedDeciders = ["uniform", "random", "greedy"];
+
     /// <summary>ONNX file.</summary>
     [Value(0, MetaName = "MODEL", Required = true, HelpText = "ONNX file of an image classifier.")]
     public string Model { get; set; } = "";
@@ -169,7 +171,7 @@ internal sealed class SearchVerb : ComputeVerb
             Episodes = Episodes,
             Seed = Seed,
             Decider = Decider,
-            Compare = Compare ? [.. new[] { "uniform", "random", "greedy" }.Where(name => name != Decider)] : [],
+            Compare = Compare ? [.. ComparedDeciders.Where(name => name != Decider)] : [],
             Reward = reward,
             Form = form,
             CalibrationImages = Calibration,
