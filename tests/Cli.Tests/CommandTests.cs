@@ -1,0 +1,143 @@
+using System.Diagnostics;
+using System.Text.Json;
+
+namespace CoInference.Cli.Tests;
+
+/// <summary>The command as a user runs it: a process with arguments, two streams and an exit code.</summary>
+public class CommandTests
+{
+    private static readonly string Asset = Path.Combine(AppContext.BaseDirectory, "Assets", "shapes10.onnx");
+
+    [Fact]
+    public void Help_goes_to_stdout()
+    {
+        (int code, string output, string error) = Run("--help");
+        Assert.Equal((0, ""), (code, error));
+        foreach (string verb in new[] { "devices", "inspect", "kernels", "profile", "eval", "search", "compile", "serve", "run", "report", "compare", "demo" })
+            Assert.Contains(verb, output, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("bogus")]
+    [InlineData("inspect --nonsense")]
+    [InlineData("kernels")]
+    [InlineData("kernels --conv 1x64")]
+    [InlineData("kernels --conv 1x8x8x8:8k3p1 --sparsity 0.5")]
+    [InlineData("kernels --conv 1x8x8x8:8k3p1 --form checkered")]
+    [InlineData("profile model.onnx --threads 0")]
+    [InlineData("profile model.onnx --device cuda:0")]
+    [InlineData("search model.onnx --data shapes10 --link fast --budget 0.5x")]
+    [InlineData("search model.onnx --data shapes10 --link 1mbps --budget soon")]
+    [InlineData("eval model.onnx --data shapes10 --split dev")]
+    [InlineData("run bundle --data shapes10 --link 1mbps")]
+    public void A_wrong_command_line_is_one_line_and_exit_code_2(string arguments)
+    {
+        (int code, string output, string error) = Run(arguments.Split(' '));
+        Assert.Equal((2, ""), (code, output));
+        Assert.Single(error.TrimEnd().Split('\n'));
+        Assert.StartsWith("error: ", error, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("inspect absent.onnx", "absent.onnx")]
+    [InlineData("profile absent.onnx", "absent.onnx")]
+    [InlineData("serve absent-bundle", "absent-bundle")]
+    [InlineData("run absent-bundle --data shapes10", "absent-bundle")]
+    [InlineData("report absent-folder", "absent-folder")]
+    [InlineData("compare absent-a.json absent-b.json", "absent-a.json")]
+    public void A_missing_file_is_named_in_one_line_and_exit_code_1(string arguments, string name)
+    {
+        (int code, string output, string error) = Run(arguments.Split(' '));
+        Assert.Equal((1, ""), (code, output));
+        Assert.Single(error.TrimEnd().Split('\n'));
+        Assert.Contains(name, error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_truncated_model_is_named()
+    {
+        string path = Path.Combine(Path.GetTempPath(), $"truncated-{Guid.NewGuid():N}.onnx");
+        File.WriteAllBytes(path, File.ReadAllBytes(Asset)[..1000]);
+        try
+        {
+            (int code, _, string error) = Run("inspect", path);
+            Assert.Equal(1, code);
+            Assert.Contains(Path.GetFileName(path), error, StringComparison.Ordinal);
+            Assert.Single(error.TrimEnd().Split('\n'));
+        }
+        finally
+        {
+            File.Delete(path);
+        }
+    }
+
+    [Fact]
+    public void Json_of_kernels_has_the_documented_rows()
+    {
+        (int code, string output, _) = Run("kernels", "--conv", "1x16x8x8:16k3p1", "--form", "block", "--sparsity", "0.5", "--rounds", "3", "--json", "-");
+        Assert.Equal(0, code);
+        using JsonDocument document = JsonDocument.Parse(output);
+        JsonElement rows = document.RootElement.GetProperty("rows");
+        Assert.True(rows.GetArrayLength() > 1);
+        Assert.Single(rows.EnumerateArray(), row => row.GetProperty("picked").GetBoolean());
+        foreach (JsonElement row in rows.EnumerateArray())
+        {
+            Assert.True(row.GetProperty("medianUs").GetDouble() > 0);
+            Assert.InRange(row.GetProperty("maxRelError").GetDouble(), 0, 1e-4);
+            foreach (string field in new[] { "kernel", "form", "sparsity", "threads", "p10Us", "p90Us", "gflops" }) Assert.True(row.TryGetProperty(field, out _), field);
+        }
+    }
+
+    [Fact]
+    public void Json_of_profile_has_the_documented_fields()
+    {
+        (int code, string output, _) = Run("profile", Asset, "--seconds", "0.5", "--samples", "10", "--layer-runs", "3", "--json", "-");
+        Assert.Equal(0, code);
+        using JsonDocument document = JsonDocument.Parse(output);
+        Assert.True(document.RootElement.GetProperty("endToEnd").GetProperty("medianMs").GetDouble() > 0);
+        foreach (JsonElement layer in document.RootElement.GetProperty("layers").EnumerateArray())
+        {
+            foreach (string field in new[] { "name", "op", "kernel", "device", "medianUs", "gflops", "boundBy", "peakFraction" }) Assert.True(layer.TryGetProperty(field, out _), field);
+        }
+    }
+
+    [Fact]
+    public void The_network_in_the_box_is_inspected_and_judged()
+    {
+        (int code, string output, _) = Run("inspect", Asset);
+        Assert.Equal(0, code);
+        Assert.Contains("legal cut at", output, StringComparison.Ordinal);
+        (code, output, _) = Run("eval", Asset, "--data", "shapes10", "--limit", "500", "--json", "-", "--min-top1", "0.85");
+        Assert.Equal(0, code);
+        using JsonDocument document = JsonDocument.Parse(output);
+        Assert.Equal(500, document.RootElement.GetProperty("images").GetInt32());
+        (code, _, _) = Run("eval", Asset, "--data", "shapes10", "--limit", "100", "--min-top1", "1");
+        Assert.Equal(3, code);
+    }
+
+    [Fact]
+    public void An_impossible_budget_says_what_can_be_reached_and_writes_nothing()
+    {
+        string folder = Path.Combine(Path.GetTempPath(), $"search-{Guid.NewGuid():N}");
+        (int code, _, string error) = Run("search", Asset, "--data", "shapes10", "--link", "1mbps,rtt=10ms", "--budget", "0.0001ms", "--out", folder, "--quiet",
+            "--judge-images", "50", "--validation-images", "50", "--test-images", "0", "--calibration", "32");
+        Assert.Equal(1, code);
+        Assert.Contains("budget", error, StringComparison.Ordinal);
+        Assert.Single(error.TrimEnd().Split('\n'));
+        Assert.False(File.Exists(Path.Combine(folder, "plan.json")));
+        if (Directory.Exists(folder)) Directory.Delete(folder, recursive: true);
+    }
+
+    private static (int Code, string Output, string Error) Run(params string[] arguments)
+    {
+        var start = new ProcessStartInfo("dotnet") { RedirectStandardOutput = true, RedirectStandardError = true };
+        start.ArgumentList.Add("exec");
+        start.ArgumentList.Add(Path.Combine(AppContext.BaseDirectory, "coinference.dll"));
+        foreach (string argument in arguments) start.ArgumentList.Add(argument);
+        using Process process = Process.Start(start)!;
+        Task<string> error = process.StandardError.ReadToEndAsync();
+        string output = process.StandardOutput.ReadToEnd();
+        process.WaitForExit();
+        return (process.ExitCode, output, error.Result);
+    }
+}
