@@ -16,6 +16,9 @@ namespace CoInference.Runtime.Sparsity;
 /// </remarks>
 public sealed class Pruner
 {
+    // A handful of values of this size are alive at a time.
+    private const int MaxActivationFloats = 1 << 25;
+
     private readonly Graph _graph;
     private readonly PrunerOptions _options;
     private readonly ChannelAnalysis _analysis;
@@ -38,7 +41,7 @@ public sealed class Pruner
         _saliency = new ChannelSaliency(canonical, _analysis, options);
         if (calibration is not null)
         {
-            int images = Math.Min(options.Refit.Images, calibration.Shape[0]);
+            int images = Math.Min(Math.Min(options.Refit.Images, calibration.Shape[0]), MostImages());
             var input = CalibrationActivation.FromTensor(First(calibration, images));
             _refitter = new Refitter(canonical, input, options, _saliency.Observe, cancellation);
         }
@@ -209,6 +212,13 @@ public sealed class Pruner
         TensorShape? expected = ShapeInference.Infer(canonical).GetValueOrDefault(input.Name)?.Shape;
         if (expected is { } shape && !shape.Dimensions[1..].SequenceEqual(calibration.Shape.Dimensions[1..]))
             throw new ArgumentException($"Calibration images are {calibration.Shape}, but input '{input.Name}' is {shape} for one image.", nameof(calibration));
+    }
+
+    /// <summary>Images for which the largest value of the network, kept for all of them at once, stays within bounds.</summary>
+    private int MostImages()
+    {
+        int largest = _graph.Nodes.SelectMany(node => node.Outputs).Select(value => _analysis.ShapeOf(value)?.Count ?? 0).DefaultIfEmpty(1).Max();
+        return Math.Max(1, MaxActivationFloats / Math.Max(1, largest));
     }
 
     private static Tensor First(Tensor images, int count)

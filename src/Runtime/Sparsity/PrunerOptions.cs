@@ -43,7 +43,7 @@ public sealed record RefitOptions
     /// <summary>What is adapted.</summary>
     public RefitMode Mode { get; init; } = RefitMode.LeastSquares;
 
-    /// <summary>Calibration images that are used at most.</summary>
+    /// <summary>Calibration images that are used at most; a network with large values uses fewer, so that memory stays bounded.</summary>
     public int Images { get; init; } = 128;
 
     /// <summary>Sampled output positions per unknown weight of an output channel: rows of the least-squares problem over its columns.</summary>
