@@ -4,27 +4,31 @@ namespace CoInference.Runtime.Execution;
 
 /// <summary>
 /// Times several pieces of work against each other: every round runs each of them once, so that a change of clock or a
-/// busy neighbour hits all alike, and a sample repeats the work until it is long enough to trust.
+/// busy neighbour hits all alike, and a sample repeats the work until it is long enough to trust. Slow work gets fewer
+/// samples, so that a scalar kernel among fast ones does not take all the time.
 /// </summary>
 internal static class InterleavedTimer
 {
     private const double SampleMicroseconds = 200;
+    private const double BudgetMicroseconds = 500_000;
+    private const int MinimumSamples = 3;
 
     /// <summary>Measures.</summary>
     /// <param name="work">The candidates.</param>
-    /// <param name="rounds">Samples per candidate.</param>
+    /// <param name="rounds">Most samples per candidate.</param>
     /// <param name="cancellation">Stops between samples.</param>
     /// <returns>Sorted samples per candidate, in microseconds of one run.</returns>
     /// <exception cref="OperationCanceledException">The measurement was cancelled.</exception>
     public static double[][] Measure(IReadOnlyList<Action> work, int rounds, CancellationToken cancellation)
     {
         var repeats = new int[work.Count];
-        var samples = new double[work.Count][];
+        var samples = new List<double>[work.Count];
+        var spent = new double[work.Count];
         for (int i = 0; i < work.Count; i++)
         {
             cancellation.ThrowIfCancellationRequested();
             repeats[i] = Repeats(work[i]);
-            samples[i] = new double[rounds];
+            samples[i] = new List<double>(rounds);
         }
 
         for (int round = 0; round < rounds; round++)
@@ -32,12 +36,15 @@ internal static class InterleavedTimer
             for (int i = 0; i < work.Count; i++)
             {
                 cancellation.ThrowIfCancellationRequested();
-                samples[i][round] = Sample(work[i], repeats[i]) / repeats[i];
+                if (round >= MinimumSamples && spent[i] > BudgetMicroseconds) continue;
+                double time = Sample(work[i], repeats[i]);
+                spent[i] += time;
+                samples[i].Add(time / repeats[i]);
             }
         }
 
-        foreach (double[] sample in samples) Array.Sort(sample);
-        return samples;
+        foreach (List<double> sample in samples) sample.Sort();
+        return [.. samples.Select(sample => sample.ToArray())];
     }
 
     /// <summary>The value below which a share of sorted samples lies, between neighbours linearly.</summary>

@@ -39,6 +39,7 @@ public class RandomGraphTests
             IReadOnlyList<Tensor> expected = Interpreter.Run(graph, [input]);
             var options = new SessionOptions { BatchSize = batch, Threads = threads, Chooser = KernelChooser.Analytic, ForcedKernel = kernel };
             using Session session = Session.Create(graph, options);
+            Assert.DoesNotContain(session.Steps, step => step.Kernel == "reference");
             for (int run = 0; run < 2; run++)
             {
                 session.PoisonArena();
