@@ -18,7 +18,7 @@ namespace CoInference.Runtime.Codec;
 internal sealed unsafe class EntropyCoder
 {
     private const int ManyLanes = 4;
-    private const int SymbolsForManyLanes = 8192;
+    private const int SymbolsForManyLanes = 4096;
 
     private readonly SymbolGrid _grid;
     private readonly int _log;
@@ -190,35 +190,38 @@ internal sealed unsafe class EntropyCoder
         byte* current = tables.Symbols + ((nint)lane.Row * _grid.Width);
         byte* up = RowAbove(lane.Row, lane.FirstRow, tables);
         byte* contexts = ContextsOf(lane.Row, tables);
-        EncoderLane local = lane;
-        for (int x = _grid.Width - 1; x >= 0; x--)
-            EncodeSymbol(ref local.State, ref local.Pending, ref local.Filled, ref local.Target, Context(current, up, x, tables.ClassOf, contexts), current[x]);
-        local.Row--;
-        lane = local;
+        uint state = lane.State;
+        ulong pending = lane.Pending;
+        int filled = lane.Filled;
+        byte* target = lane.Target;
+        for (int x = _grid.Width - 1; x >= 0; x--) EncodeSymbol(ref state, ref pending, ref filled, ref target, Context(current, up, x, tables.ClassOf, contexts), current[x]);
+        lane = lane with { State = state, Pending = pending, Filled = filled, Target = target, Row = lane.Row - 1 };
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void EncodeFourRows(EncoderLane* lanes, Tables tables)
     {
         byte* classOf = tables.ClassOf;
-        EncoderLane a = lanes[0], b = lanes[1], c = lanes[2], d = lanes[3];
-        byte* aRow = tables.Symbols + ((nint)a.Row * _grid.Width), aUp = RowAbove(a.Row, a.FirstRow, tables), aContexts = ContextsOf(a.Row, tables);
-        byte* bRow = tables.Symbols + ((nint)b.Row * _grid.Width), bUp = RowAbove(b.Row, b.FirstRow, tables), bContexts = ContextsOf(b.Row, tables);
-        byte* cRow = tables.Symbols + ((nint)c.Row * _grid.Width), cUp = RowAbove(c.Row, c.FirstRow, tables), cContexts = ContextsOf(c.Row, tables);
-        byte* dRow = tables.Symbols + ((nint)d.Row * _grid.Width), dUp = RowAbove(d.Row, d.FirstRow, tables), dContexts = ContextsOf(d.Row, tables);
+        byte* aRow = tables.Symbols + ((nint)lanes[0].Row * _grid.Width), aUp = RowAbove(lanes[0].Row, lanes[0].FirstRow, tables), aContexts = ContextsOf(lanes[0].Row, tables);
+        byte* bRow = tables.Symbols + ((nint)lanes[1].Row * _grid.Width), bUp = RowAbove(lanes[1].Row, lanes[1].FirstRow, tables), bContexts = ContextsOf(lanes[1].Row, tables);
+        byte* cRow = tables.Symbols + ((nint)lanes[2].Row * _grid.Width), cUp = RowAbove(lanes[2].Row, lanes[2].FirstRow, tables), cContexts = ContextsOf(lanes[2].Row, tables);
+        byte* dRow = tables.Symbols + ((nint)lanes[3].Row * _grid.Width), dUp = RowAbove(lanes[3].Row, lanes[3].FirstRow, tables), dContexts = ContextsOf(lanes[3].Row, tables);
+        uint aState = lanes[0].State, bState = lanes[1].State, cState = lanes[2].State, dState = lanes[3].State;
+        ulong aPending = lanes[0].Pending, bPending = lanes[1].Pending, cPending = lanes[2].Pending, dPending = lanes[3].Pending;
+        int aFilled = lanes[0].Filled, bFilled = lanes[1].Filled, cFilled = lanes[2].Filled, dFilled = lanes[3].Filled;
+        byte* aTarget = lanes[0].Target, bTarget = lanes[1].Target, cTarget = lanes[2].Target, dTarget = lanes[3].Target;
         for (int x = _grid.Width - 1; x >= 0; x--)
         {
-            EncodeSymbol(ref a.State, ref a.Pending, ref a.Filled, ref a.Target, Context(aRow, aUp, x, classOf, aContexts), aRow[x]);
-            EncodeSymbol(ref b.State, ref b.Pending, ref b.Filled, ref b.Target, Context(bRow, bUp, x, classOf, bContexts), bRow[x]);
-            EncodeSymbol(ref c.State, ref c.Pending, ref c.Filled, ref c.Target, Context(cRow, cUp, x, classOf, cContexts), cRow[x]);
-            EncodeSymbol(ref d.State, ref d.Pending, ref d.Filled, ref d.Target, Context(dRow, dUp, x, classOf, dContexts), dRow[x]);
+            EncodeSymbol(ref aState, ref aPending, ref aFilled, ref aTarget, Context(aRow, aUp, x, classOf, aContexts), aRow[x]);
+            EncodeSymbol(ref bState, ref bPending, ref bFilled, ref bTarget, Context(bRow, bUp, x, classOf, bContexts), bRow[x]);
+            EncodeSymbol(ref cState, ref cPending, ref cFilled, ref cTarget, Context(cRow, cUp, x, classOf, cContexts), cRow[x]);
+            EncodeSymbol(ref dState, ref dPending, ref dFilled, ref dTarget, Context(dRow, dUp, x, classOf, dContexts), dRow[x]);
         }
 
-        a.Row--;
-        b.Row--;
-        c.Row--;
-        d.Row--;
-        (lanes[0], lanes[1], lanes[2], lanes[3]) = (a, b, c, d);
+        lanes[0] = lanes[0] with { State = aState, Pending = aPending, Filled = aFilled, Target = aTarget, Row = lanes[0].Row - 1 };
+        lanes[1] = lanes[1] with { State = bState, Pending = bPending, Filled = bFilled, Target = bTarget, Row = lanes[1].Row - 1 };
+        lanes[2] = lanes[2] with { State = cState, Pending = cPending, Filled = cFilled, Target = cTarget, Row = lanes[2].Row - 1 };
+        lanes[3] = lanes[3] with { State = dState, Pending = dPending, Filled = dFilled, Target = dTarget, Row = lanes[3].Row - 1 };
     }
 
     // The distribution of a symbol is that of its channel and of the class of its neighbours' sum.

@@ -18,7 +18,7 @@ namespace CoInference.Kernels.Simd.SparseConv;
 internal sealed unsafe class PixelWindow
 {
     // A band should stay in the second-level cache.
-    private const long BandBytes = 384 * 1024;
+    private const long BandBytes = 192 * 1024;
     private const int FlatBandStep = 128;
     private const int PageBytes = 4096;
 
