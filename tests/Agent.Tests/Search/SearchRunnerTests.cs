@@ -18,6 +18,16 @@ public sealed class SearchRunnerTests : IDisposable
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     [Fact]
+    public void A_folder_holds_one_search_at_a_time()
+    {
+        SearchRequest request = Request("claimed", episodes: 5);
+        Directory.CreateDirectory(request.OutputFolder);
+        using var claimed = new FileStream(Path.Combine(request.OutputFolder, "search.lock"), FileMode.Create, FileAccess.Write, FileShare.None);
+        var failure = Assert.Throws<IOException>(() => SearchRunner.Run(request));
+        Assert.Contains("claimed", failure.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Search_writes_a_plan_a_bundle_and_a_report_that_agree()
     {
         SearchOutcome outcome = SearchRunner.Run(Request("whole", episodes: 5) with { Compare = ["random"], TestImages = 50 });
