@@ -55,7 +55,7 @@ internal static class ReportRows
         yield return ("edge", report.Host.Cpu);
         yield return ("budget", string.Create(CultureInfo.InvariantCulture, $"{report.Budget} = {report.BudgetMs:F2} ms; reward {report.Reward}; seed {report.Seed}"));
         yield return ("plan", Describe(report.Plan));
-        yield return ("prediction", string.Create(CultureInfo.InvariantCulture, $"re-measured latency is {report.PredictionError:+0.0%;-0.0%} off the predicted one"));
+        yield return ("prediction", string.Create(CultureInfo.InvariantCulture, $"re-measured latency is {Math.Round(report.PredictionError, 3):+0.0%;-0.0%;0.0%} off the predicted one"));
         yield return ("search", string.Create(CultureInfo.InvariantCulture, $"{report.Episodes.Count} episodes in {report.Seconds:F0} s"));
         yield return ("host", $"{report.Host.OperatingSystem}, {report.Host.Runtime}, hypervisor {report.Host.Hypervisor}, governor {report.Host.Governor}, revision {report.Host.Revision}");
     }
