@@ -25,7 +25,6 @@ public sealed class SearchRunner : IDisposable
     /// <summary>Name of the latency table within the output folder.</summary>
     public const string LatencyTableFile = "latency-table.json";
 
-    private const string LockFile = "search.lock";
     private const int RandomTries = 5;
 
     private readonly SearchRequest _request;
@@ -59,28 +58,13 @@ public sealed class SearchRunner : IDisposable
     {
         ArgumentNullException.ThrowIfNull(request);
         request.Validate();
-        using FileStream folder = Claim(request.OutputFolder);
+        using var claim = new FolderClaim(request.OutputFolder);
         using var runner = new SearchRunner(request, progress, cancellation);
         return runner.Run();
     }
 
     /// <inheritdoc/>
     public void Dispose() => _bench.Dispose();
-
-    /// <summary>Keeps a second search out of the folder: both would rewrite one journal, and episodes would be lost.</summary>
-    private static FileStream Claim(string folder)
-    {
-        Directory.CreateDirectory(folder);
-        string path = Path.Combine(folder, LockFile);
-        try
-        {
-            return new FileStream(path, FileMode.OpenOrCreate, FileAccess.Write, FileShare.None, 1, FileOptions.DeleteOnClose);
-        }
-        catch (IOException failure) when (File.Exists(path))
-        {
-            throw new IOException($"Another search is at work in '{folder}'; wait for it, or name another folder.", failure);
-        }
-    }
 
     private SearchOutcome Run()
     {

@@ -22,7 +22,7 @@ public sealed class SearchRunnerTests : IDisposable
     {
         SearchRequest request = Request("claimed", episodes: 5);
         Directory.CreateDirectory(request.OutputFolder);
-        using var claimed = new FileStream(Path.Combine(request.OutputFolder, "search.lock"), FileMode.Create, FileAccess.Write, FileShare.None);
+        using var claimed = new FileStream(Path.Combine(request.OutputFolder, FolderClaim.FileName), FileMode.Create, FileAccess.Write, FileShare.None);
         var failure = Assert.Throws<IOException>(() => SearchRunner.Run(request));
         Assert.Contains("claimed", failure.Message, StringComparison.Ordinal);
     }
