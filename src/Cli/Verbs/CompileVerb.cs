@@ -32,8 +32,8 @@ internal sealed class CompileVerb : Verb
     public string? Preprocess { get; set; }
 
     /// <summary>Images for re-fit and codec.</summary>
-    [Option("calibration", Default = 512, MetaValue = "N", HelpText = "Training images for the re-fit and the codec's ranges.")]
-    public int Calibration { get; set; } = 512;
+    [Option("calibration", Default = 128, MetaValue = "N", HelpText = "Training images for the re-fit and the codec's ranges; the same number as in the search rebuilds its bundle.")]
+    public int Calibration { get; set; } = 128;
 
     /// <inheritdoc/>
     public override Task<int> RunAsync(Terminal terminal, CancellationToken cancellation)
