@@ -1,5 +1,6 @@
 using System.Globalization;
 using CoInference.Cli.Rendering;
+using CoInference.Kernels.Registry;
 using CoInference.Runtime.Execution;
 using CoInference.Runtime.Graphs;
 using CoInference.Runtime.Onnx;
@@ -41,6 +42,14 @@ internal sealed class ProfileVerb : ComputeVerb
     [Option("tune", HelpText = "First time the candidate kernels of every layer and store the times; sessions pick by them from now on.")]
     public bool Tune { get; set; }
 
+    /// <summary>Sparsities to try.</summary>
+    [Option("sparsity", Separator = ',', MetaValue = "S,...", HelpText = "Also prune every group to this share (several: 0.5,0.7) and time the result against the dense network, turn by turn.")]
+    public IEnumerable<double> Sparsity { get; set; } = [];
+
+    /// <summary>How sparsity is realised.</summary>
+    [Option("form", Default = "channel", MetaValue = "F", HelpText = "What --sparsity removes: channel, block or unstructured.")]
+    public string Form { get; set; } = "channel";
+
     /// <summary>Latency table to build.</summary>
     [Option("sweep", MetaValue = "FILE", HelpText = "Build the latency table of every step a channel search may need, for 'search --device-table'.")]
     public string? Sweep { get; set; }
@@ -65,6 +74,8 @@ internal sealed class ProfileVerb : ComputeVerb
         if (!(Seconds > 0 && Seconds <= 3600)) throw new UsageException($"--seconds {Seconds}: expected above 0, at most 3600.");
         if (Samples < 1 || LayerRuns < 1) throw new UsageException("--samples and --layer-runs: expected at least 1.");
         if (!(Slowdown >= 1 && Slowdown <= 1e6)) throw new UsageException($"--slowdown {Slowdown}: expected 1 to 1000000.");
+        WeightForm form = ParseForm(Form);
+        if (Sparsity.FirstOrDefault(sparsity => !(sparsity is > 0 and < 1)) is var wrong && wrong != 0) throw new UsageException($"--sparsity {wrong}: expected above 0, below 1.");
         Graph graph = OnnxModel.Load(Model);
         var session = new SessionOptions { BatchSize = Batch, Threads = Threads };
         if (Tune) session = session with { Chooser = await TuneAsync(terminal, graph, session, cancellation).ConfigureAwait(false) };
@@ -77,6 +88,7 @@ internal sealed class ProfileVerb : ComputeVerb
             Slowdown = new Slowdown(Slowdown),
         };
         ProfileReport report = Profiler.Profile(graph, Path.GetFileName(Model), options, cancellation);
+        report = report with { Pruning = [.. Sparsity.Select(sparsity => PruningGain.Measure(graph, form, sparsity, options, cancellation))] };
         WriteJson(terminal, report.ToJson());
         if (Csv is not null) AtomicFile.WriteText(Csv, ProfileExport.ToCsv(report));
         if (Trace is not null) AtomicFile.WriteBytes(Trace, ProfileExport.ToChromeTrace(report));
@@ -102,7 +114,28 @@ internal sealed class ProfileVerb : ComputeVerb
         }
 
         terminal.Write(table);
+        if (report.Pruning.Count > 0) ShowPruning(terminal, report.Pruning);
     }
+
+    private static void ShowPruning(Terminal terminal, IReadOnlyList<PruningGain> gains)
+    {
+        var table = new ResultTable("form", ">sparsity", ">groups", ">multiply-adds left", ">dense ms", ">pruned ms", ">dense / pruned", "95 % interval");
+        foreach (PruningGain gain in gains)
+        {
+            table.Add(gain.Form, Text(gain.Sparsity, "0.##"), Text(gain.Groups, "0"), Text(gain.MultiplyAddShare, "P1"), Text(gain.DenseMs, "F3"), Text(gain.SparseMs, "F3"),
+                Text(gain.Speedup, "F2"), string.Create(CultureInfo.InvariantCulture, $"{gain.SpeedupLow:F2} .. {gain.SpeedupHigh:F2}"));
+        }
+
+        terminal.Write(table);
+    }
+
+    private static WeightForm ParseForm(string text) => text switch
+    {
+        "channel" => WeightForm.Dense,
+        "block" => WeightForm.Block,
+        "unstructured" => WeightForm.Unstructured,
+        _ => throw new UsageException($"--form {text}: expected channel, block or unstructured."),
+    };
 
     private static async Task<KernelChooser> TuneAsync(Terminal terminal, Graph graph, SessionOptions session, CancellationToken cancellation)
     {

@@ -47,6 +47,9 @@ public sealed record ProfileReport
     /// <summary>End-to-end time less the sum of the layers, as a share of the end-to-end time: what the layers do not explain.</summary>
     public double Gap => Layers.Count == 0 ? 0 : 1 - (LayerSumMs / EndToEnd.MedianMs);
 
+    /// <summary>Times of pruned versions of the network against the dense one, where they were asked for.</summary>
+    public IReadOnlyList<PruningGain> Pruning { get; init; } = [];
+
     /// <summary>Peaks of one core, measured in the same run.</summary>
     public required Roofline Roofline { get; init; }
 
