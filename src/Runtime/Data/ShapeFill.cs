@@ -41,7 +41,7 @@ internal sealed class ShapeFill
     public static ShapeFill Against(ShapeFill background, ref SplitMix64 random)
     {
         Rgb average = Rgb.Mix(background._from, background._to, 0.5f), color;
-        float needed = random.Between(0.4f, 0.6f);
+        float needed = random.Between(0.3f, 0.5f);
         do color = Rgb.Random(ref random); while (color.DistanceTo(average) < needed);
         Rgb second = Rgb.Mix(color, Rgb.Random(ref random), random.Next(3) == 0 ? 0.3f : 0.05f);
         return new ShapeFill(color, second, random.Next(4), ref random);

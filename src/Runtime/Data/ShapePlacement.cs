@@ -11,7 +11,7 @@ internal readonly struct ShapePlacement
     /// <summary>A random place, size, rotation and stretch; at most a small part leaves the image.</summary>
     public static ShapePlacement Next(ref SplitMix64 random)
     {
-        float radius = random.Between(7.5f, 13f), stretch = random.Between(0.85f, 1.18f), angle = random.Between(0, 2 * MathF.PI);
+        float radius = random.Between(5f, 12f), stretch = random.Between(0.82f, 1.22f), angle = random.Between(0, 2 * MathF.PI);
         float room = MathF.Max(0, (Shapes10.Side / 2f) - (radius * 0.92f));
         float x = (Shapes10.Side / 2f) + random.Between(-room, room), y = (Shapes10.Side / 2f) + random.Between(-room, room);
         float cos = MathF.Cos(angle), sin = MathF.Sin(angle);

@@ -46,8 +46,8 @@ public static class Shapes10
         var background = ShapeFill.Background(ref random);
         ShapeFill fill = ShapeFill.Against(background, ref random);
         ShapePlacement placement = ShapePlacement.Next(ref random);
-        ShapeDistractors behind = ShapeDistractors.Next(ref random, 3), before = ShapeDistractors.Next(ref random, 1);
-        float noise = random.Between(0, 0.05f);
+        ShapeDistractors behind = ShapeDistractors.Next(ref random, 4), before = ShapeDistractors.Next(ref random, 2);
+        float noise = random.Between(0, 0.1f);
         int label = Label(index);
 
         for (int y = 0; y < Side; y++)

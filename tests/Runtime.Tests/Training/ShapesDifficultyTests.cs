@@ -12,22 +12,23 @@ public class ShapesDifficultyTests
         string path = Path.Combine(TestData.RepositoryRoot, "src", "Cli", "Assets", "shapes10.onnx");
         Evaluation result = Evaluator.Evaluate(OnnxModel.Load(path), DataSpec.Parse("shapes10").Load(Split.Test, 1000));
 
-        // The standard error of 1,000 images at 92 % is 0.9 points.
-        Assert.InRange(result.Top1, 0.88, 1);
+        // Well, but with errors left that pruning can add to. The standard error of 1,000 images at 92 % is 0.9 points.
+        Assert.InRange(result.Top1, 0.89, 0.96);
         Assert.InRange(new FileInfo(path).Length, 1, 1 << 20);
     }
 
     [Fact]
     public void A_linear_model_stays_far_below()
     {
-        double accuracy = LinearAccuracy(images: 4000, epochs: 6, testImages: 1000);
+        (double train, double test) = LinearAccuracy(images: 4000, epochs: 12, testImages: 1000);
 
-        // Chance is 10 %; it learns a little, or the comparison would say nothing.
-        Assert.InRange(accuracy, 0.11, 0.45);
+        // It learns its own images, so the training works; what it learns says next to nothing about others (chance is 10 %).
+        Assert.InRange(train, 0.4, 1);
+        Assert.InRange(test, 0, 0.45);
     }
 
-    /// <summary>Test accuracy of multinomial logistic regression on the pixels, trained like the network.</summary>
-    private static double LinearAccuracy(int images, int epochs, int testImages)
+    /// <summary>Accuracy on its training images and on others of multinomial logistic regression on the pixels, trained like the network.</summary>
+    private static (double Train, double Test) LinearAccuracy(int images, int epochs, int testImages)
     {
         const int Batch = 50;
         DataSource data = DataSpec.Parse("shapes10");
@@ -53,14 +54,19 @@ public class ShapesDifficultyTests
             foreach (Parameter parameter in layer.Parameters) parameter.Step(ShapesTrainer.Rate(options, (double)step / steps), 0.9f, 5e-4f);
         }
 
-        int correct = 0;
-        for (int first = 0; first < test.Count; first += Batch)
-        {
-            for (int i = 0; i < Batch; i++) TrainingImages.Copy(test, first + i, input, i);
-            layer.Forward(training: false);
-            for (int i = 0; i < Batch; i++) correct += loss.Predicted(i) == test.Labels[first + i] ? 1 : 0;
-        }
+        return (Accuracy(train), Accuracy(test));
 
-        return (double)correct / test.Count;
+        double Accuracy(ImageSet set)
+        {
+            int correct = 0;
+            for (int first = 0; first < set.Count; first += Batch)
+            {
+                for (int i = 0; i < Batch; i++) TrainingImages.Copy(set, first + i, input, i);
+                layer.Forward(training: false);
+                for (int i = 0; i < Batch; i++) correct += loss.Predicted(i) == set.Labels[first + i] ? 1 : 0;
+            }
+
+            return (double)correct / set.Count;
+        }
     }
 }
