@@ -26,6 +26,8 @@ public class CommandTests
     [InlineData("kernels --conv 1x8x8x8:8k3p1 --form checkered")]
     [InlineData("profile model.onnx --threads 0")]
     [InlineData("profile model.onnx --device cuda:0")]
+    [InlineData("profile model.onnx --sparsity 1")]
+    [InlineData("profile model.onnx --sparsity 0.5 --form rows")]
     [InlineData("search model.onnx --data shapes10 --link fast --budget 0.5x")]
     [InlineData("search model.onnx --data shapes10 --link 1mbps --budget soon")]
     [InlineData("eval model.onnx --data shapes10 --split dev")]
@@ -95,10 +97,30 @@ public class CommandTests
         Assert.Equal(0, code);
         using JsonDocument document = JsonDocument.Parse(output);
         Assert.True(document.RootElement.GetProperty("endToEnd").GetProperty("medianMs").GetDouble() > 0);
+        Assert.Empty(document.RootElement.GetProperty("pruning").EnumerateArray());
         foreach (JsonElement layer in document.RootElement.GetProperty("layers").EnumerateArray())
         {
             foreach (string field in new[] { "name", "op", "kernel", "device", "medianUs", "gflops", "boundBy", "peakFraction" }) Assert.True(layer.TryGetProperty(field, out _), field);
         }
+    }
+
+    [Theory]
+    [InlineData("channel")]
+    [InlineData("block")]
+    [InlineData("unstructured")]
+    public void Profile_times_pruned_networks_against_the_dense_one(string form)
+    {
+        (int code, string output, _) = Run("profile", Asset, "--seconds", "0.2", "--samples", "10", "--layer-runs", "1", "--form", form, "--sparsity", "0.5,0.9", "--json", "-");
+        Assert.Equal(0, code);
+        using JsonDocument document = JsonDocument.Parse(output);
+        List<JsonElement> gains = [.. document.RootElement.GetProperty("pruning").EnumerateArray()];
+        Assert.Equal([0.5, 0.9], gains.Select(gain => gain.GetProperty("sparsity").GetDouble()));
+        Assert.All(gains, gain => Assert.Equal(form, gain.GetProperty("form").GetString()));
+
+        // Removed weights are not counted as work, and twice the sparsity is less of it.
+        Assert.InRange(gains[0].GetProperty("multiplyAddShare").GetDouble(), 0.2, 0.6);
+        Assert.True(gains[1].GetProperty("multiplyAddShare").GetDouble() < gains[0].GetProperty("multiplyAddShare").GetDouble());
+        Assert.All(gains, gain => Assert.InRange(gain.GetProperty("speedup").GetDouble(), gain.GetProperty("speedupLow").GetDouble(), gain.GetProperty("speedupHigh").GetDouble()));
     }
 
     [Fact]
