@@ -15,6 +15,7 @@ public class GoldenSessionTests
     [InlineData("resnet8_cifar10", 40, 1)]
     [InlineData("resnet_4b", 40, 1)]
     [InlineData("mobilenetv2_dequant_fp32", 3, 1)]
+    [InlineData("mobilenetv2_int8", 3, 1)]
     [InlineData("mobilenetv2_dequant_fp32", 2, 2)]
     public void Networks_match_one_image_at_a_time(string name, int images, int threads) => Check(name, images, threads, 1);
 
