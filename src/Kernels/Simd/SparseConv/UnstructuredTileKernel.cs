@@ -1,0 +1,146 @@
+using System.Runtime.CompilerServices;
+using CoInference.Kernels.Simd.Vectors;
+
+namespace CoInference.Kernels.Simd.SparseConv;
+
+/// <summary>
+/// The micro-kernel of the unstructured form: every weight that is not zero is broadcast and multiplied with
+/// <typeparamref name="TVectors"/> neighbouring vectors of input at a precomputed offset.
+/// </summary>
+/// <remarks>
+/// Tiles of up to four vectors sum the weights of a channel in two chains, because one chain would wait for the latency of
+/// the multiply-add. The weights call nothing: vector registers do not survive a call. E. Elsen, M. Dukhan, T. Gale,
+/// K. Simonyan, "Fast Sparse ConvNets", 2019, for 1x1 layers; J. Park et al., "Faster CNNs with Direct Sparse Convolutions
+/// and Guided Pruning", 2017, for the offsets of k x k.
+/// </remarks>
+/// <typeparam name="TSimd">Vector operations.</typeparam>
+/// <typeparam name="TVector">Vector type.</typeparam>
+/// <typeparam name="TVectors">Vectors of the tile, 1 to 8.</typeparam>
+internal static unsafe class UnstructuredTile<TSimd, TVector, TVectors>
+    where TSimd : ISimd<TVector>
+    where TVector : unmanaged
+    where TVectors : IConstant
+{
+    /// <summary>Adds a chunk of input channels to <see cref="UnstructuredTile.Channels"/> output channels.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void Run(UnstructuredTile* tile)
+    {
+        float* input = tile->Input;
+        SparseWeight* weight = tile->Weights;
+        float* sums = tile->Sums;
+        for (int channel = 0; channel < tile->Channels; channel++, sums += TVectors.Value * TSimd.Lanes)
+        {
+            TVector a0, a1, a2, a3, a4, a5, a6, a7;
+            if (tile->IsFirst)
+            {
+                a0 = a1 = a2 = a3 = a4 = a5 = a6 = a7 = TSimd.Broadcast(tile->Bias[channel]);
+            }
+            else
+            {
+                a0 = a1 = a2 = a3 = a4 = a5 = a6 = a7 = TSimd.Load(sums);
+                if (TVectors.Value > 1) a1 = TSimd.Load(sums + TSimd.Lanes);
+                if (TVectors.Value > 2) a2 = TSimd.Load(sums + (2 * TSimd.Lanes));
+                if (TVectors.Value > 3) a3 = TSimd.Load(sums + (3 * TSimd.Lanes));
+                if (TVectors.Value > 4) a4 = TSimd.Load(sums + (4 * TSimd.Lanes));
+                if (TVectors.Value > 5) a5 = TSimd.Load(sums + (5 * TSimd.Lanes));
+                if (TVectors.Value > 6) a6 = TSimd.Load(sums + (6 * TSimd.Lanes));
+                if (TVectors.Value > 7) a7 = TSimd.Load(sums + (7 * TSimd.Lanes));
+            }
+
+            int left = tile->Counts[channel];
+            if (TVectors.Value <= 4)
+            {
+                TVector b0 = TSimd.Zero, b1 = b0, b2 = b0, b3 = b0;
+                for (; left >= 2; left -= 2, weight += 2)
+                {
+                    float* x = input + weight[0].Offset;
+                    TVector w = TSimd.Broadcast(weight[0].Value);
+                    a0 = TSimd.MultiplyAdd(TSimd.Load(x), w, a0);
+                    if (TVectors.Value > 1) a1 = TSimd.MultiplyAdd(TSimd.Load(x + TSimd.Lanes), w, a1);
+                    if (TVectors.Value > 2) a2 = TSimd.MultiplyAdd(TSimd.Load(x + (2 * TSimd.Lanes)), w, a2);
+                    if (TVectors.Value > 3) a3 = TSimd.MultiplyAdd(TSimd.Load(x + (3 * TSimd.Lanes)), w, a3);
+                    x = input + weight[1].Offset;
+                    w = TSimd.Broadcast(weight[1].Value);
+                    b0 = TSimd.MultiplyAdd(TSimd.Load(x), w, b0);
+                    if (TVectors.Value > 1) b1 = TSimd.MultiplyAdd(TSimd.Load(x + TSimd.Lanes), w, b1);
+                    if (TVectors.Value > 2) b2 = TSimd.MultiplyAdd(TSimd.Load(x + (2 * TSimd.Lanes)), w, b2);
+                    if (TVectors.Value > 3) b3 = TSimd.MultiplyAdd(TSimd.Load(x + (3 * TSimd.Lanes)), w, b3);
+                }
+
+                a0 = TSimd.Add(a0, b0);
+                if (TVectors.Value > 1) a1 = TSimd.Add(a1, b1);
+                if (TVectors.Value > 2) a2 = TSimd.Add(a2, b2);
+                if (TVectors.Value > 3) a3 = TSimd.Add(a3, b3);
+            }
+
+            for (; left > 0; left--, weight++)
+            {
+                float* x = input + weight->Offset;
+                TVector w = TSimd.Broadcast(weight->Value);
+                a0 = TSimd.MultiplyAdd(TSimd.Load(x), w, a0);
+                if (TVectors.Value > 1) a1 = TSimd.MultiplyAdd(TSimd.Load(x + TSimd.Lanes), w, a1);
+                if (TVectors.Value > 2) a2 = TSimd.MultiplyAdd(TSimd.Load(x + (2 * TSimd.Lanes)), w, a2);
+                if (TVectors.Value > 3) a3 = TSimd.MultiplyAdd(TSimd.Load(x + (3 * TSimd.Lanes)), w, a3);
+                if (TVectors.Value > 4) a4 = TSimd.MultiplyAdd(TSimd.Load(x + (4 * TSimd.Lanes)), w, a4);
+                if (TVectors.Value > 5) a5 = TSimd.MultiplyAdd(TSimd.Load(x + (5 * TSimd.Lanes)), w, a5);
+                if (TVectors.Value > 6) a6 = TSimd.MultiplyAdd(TSimd.Load(x + (6 * TSimd.Lanes)), w, a6);
+                if (TVectors.Value > 7) a7 = TSimd.MultiplyAdd(TSimd.Load(x + (7 * TSimd.Lanes)), w, a7);
+            }
+
+            if (!tile->IsLast)
+            {
+                TSimd.Store(sums, a0);
+                if (TVectors.Value > 1) TSimd.Store(sums + TSimd.Lanes, a1);
+                if (TVectors.Value > 2) TSimd.Store(sums + (2 * TSimd.Lanes), a2);
+                if (TVectors.Value > 3) TSimd.Store(sums + (3 * TSimd.Lanes), a3);
+                if (TVectors.Value > 4) TSimd.Store(sums + (4 * TSimd.Lanes), a4);
+                if (TVectors.Value > 5) TSimd.Store(sums + (5 * TSimd.Lanes), a5);
+                if (TVectors.Value > 6) TSimd.Store(sums + (6 * TSimd.Lanes), a6);
+                if (TVectors.Value > 7) TSimd.Store(sums + (7 * TSimd.Lanes), a7);
+                continue;
+            }
+
+            nint at = channel * tile->OutputStride;
+            float* output = tile->Output + at;
+            float* residual = tile->Residual == null ? null : tile->Residual + at;
+            if (tile->Pixels == TVectors.Value * TSimd.Lanes)
+            {
+                TVector low = TSimd.Broadcast(tile->Minimum), high = TSimd.Broadcast(tile->Maximum);
+                if (residual != null)
+                {
+                    a0 = TSimd.Add(a0, TSimd.Load(residual));
+                    if (TVectors.Value > 1) a1 = TSimd.Add(a1, TSimd.Load(residual + TSimd.Lanes));
+                    if (TVectors.Value > 2) a2 = TSimd.Add(a2, TSimd.Load(residual + (2 * TSimd.Lanes)));
+                    if (TVectors.Value > 3) a3 = TSimd.Add(a3, TSimd.Load(residual + (3 * TSimd.Lanes)));
+                    if (TVectors.Value > 4) a4 = TSimd.Add(a4, TSimd.Load(residual + (4 * TSimd.Lanes)));
+                    if (TVectors.Value > 5) a5 = TSimd.Add(a5, TSimd.Load(residual + (5 * TSimd.Lanes)));
+                    if (TVectors.Value > 6) a6 = TSimd.Add(a6, TSimd.Load(residual + (6 * TSimd.Lanes)));
+                    if (TVectors.Value > 7) a7 = TSimd.Add(a7, TSimd.Load(residual + (7 * TSimd.Lanes)));
+                }
+
+                TSimd.Store(output, TSimd.AtMost(high, TSimd.AtLeast(low, a0)));
+                if (TVectors.Value > 1) TSimd.Store(output + TSimd.Lanes, TSimd.AtMost(high, TSimd.AtLeast(low, a1)));
+                if (TVectors.Value > 2) TSimd.Store(output + (2 * TSimd.Lanes), TSimd.AtMost(high, TSimd.AtLeast(low, a2)));
+                if (TVectors.Value > 3) TSimd.Store(output + (3 * TSimd.Lanes), TSimd.AtMost(high, TSimd.AtLeast(low, a3)));
+                if (TVectors.Value > 4) TSimd.Store(output + (4 * TSimd.Lanes), TSimd.AtMost(high, TSimd.AtLeast(low, a4)));
+                if (TVectors.Value > 5) TSimd.Store(output + (5 * TSimd.Lanes), TSimd.AtMost(high, TSimd.AtLeast(low, a5)));
+                if (TVectors.Value > 6) TSimd.Store(output + (6 * TSimd.Lanes), TSimd.AtMost(high, TSimd.AtLeast(low, a6)));
+                if (TVectors.Value > 7) TSimd.Store(output + (7 * TSimd.Lanes), TSimd.AtMost(high, TSimd.AtLeast(low, a7)));
+            }
+            else
+            {
+                float* spill = tile->Spill;
+                TSimd.Store(spill, a0);
+                if (TVectors.Value > 1) TSimd.Store(spill + TSimd.Lanes, a1);
+                if (TVectors.Value > 2) TSimd.Store(spill + (2 * TSimd.Lanes), a2);
+                if (TVectors.Value > 3) TSimd.Store(spill + (3 * TSimd.Lanes), a3);
+                if (TVectors.Value > 4) TSimd.Store(spill + (4 * TSimd.Lanes), a4);
+                if (TVectors.Value > 5) TSimd.Store(spill + (5 * TSimd.Lanes), a5);
+                if (TVectors.Value > 6) TSimd.Store(spill + (6 * TSimd.Lanes), a6);
+                if (TVectors.Value > 7) TSimd.Store(spill + (7 * TSimd.Lanes), a7);
+                if (tile->Lanes == null) SpilledPixels.StoreRun(tile, output, residual);
+                else SpilledPixels.StorePatches(tile, TVectors.Value, TSimd.Lanes, output, residual);
+            }
+        }
+    }
+}
