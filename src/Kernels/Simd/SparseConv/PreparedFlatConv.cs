@@ -8,15 +8,19 @@ namespace CoInference.Kernels.Simd.SparseConv;
 
 /// <summary>An unstructured 1x1 convolution without stride and padding: the pixels of an image form one run.</summary>
 /// <remarks>
-/// Loop order: tile of pixels, chunk of input channels, output channel, weight. The input of a tile is copied chunk by chunk
-/// to one dense piece of memory, because planes lie on different pages and often in the same cache sets.
+/// Loop order: tile of pixels, chunk of input channels, output channel, weight. Planes that would crowd into a few cache sets
+/// or put tiles on odd addresses are copied, a chunk of a tile at a time, to one dense piece of memory.
 /// </remarks>
 internal sealed unsafe class PreparedFlatConv<TSimd, TVector> : PreparedUnstructuredConv
     where TSimd : ISimd<TVector>
     where TVector : unmanaged
 {
+    // Planes at multiples of this distance crowd into an eighth of the first-level cache or less.
+    private const int CrowdingBytes = 512;
+
     private readonly TilePlan.Split _tiles;
     private readonly int _chunkChannels;
+    private readonly bool _copies;
     private readonly delegate*<UnstructuredTile*, void> _bigTile;
     private readonly delegate*<UnstructuredTile*, void> _smallTile;
 
@@ -29,9 +33,11 @@ internal sealed unsafe class PreparedFlatConv<TSimd, TVector> : PreparedUnstruct
         _smallTile = _tiles.Small > 0 ? UnstructuredTiles<TSimd, TVector>.Get(_tiles.Size - 1) : null;
         _chunkChannels = UnstructuredWeights.ChunkChannels(shape, UnstructuredWeights.CountOf(weights), TileFloats * sizeof(float));
         int groupInputs = shape.InChannels / shape.Groups;
-        int chunkChannels = _chunkChannels, tileFloats = TileFloats;
-        Weights = new UnstructuredWeights(shape, weights, bias, _chunkChannels, (channel, _, _) =>
-            ((channel / groupInputs * chunkChannels) + (channel % groupInputs % chunkChannels)) * tileFloats);
+        int chunkChannels = _chunkChannels, tileFloats = TileFloats, plane = Pixels;
+        _copies = plane % TSimd.Lanes != 0 || plane * sizeof(float) % CrowdingBytes == 0
+            || (long)shape.InChannels * plane > int.MaxValue;
+        Weights = new UnstructuredWeights(shape, weights, bias, _chunkChannels, (channel, _, _) => !_copies ? channel * plane
+            : ((channel / groupInputs * chunkChannels) + (channel % groupInputs % chunkChannels)) * tileFloats);
     }
 
     /// <inheritdoc/>
@@ -44,7 +50,7 @@ internal sealed unsafe class PreparedFlatConv<TSimd, TVector> : PreparedUnstruct
     protected override int TileFloats => _tiles.Size * TSimd.Lanes;
 
     /// <inheritdoc/>
-    protected override long InputBytes => ((long)Shape.Groups * _chunkChannels * TileFloats * sizeof(float) + 63) / 64 * 64;
+    protected override long InputBytes => _copies ? (((long)Shape.Groups * _chunkChannels * TileFloats * sizeof(float)) + 63) / 64 * 64 : 0;
 
     private int Pixels => Shape.OutHeight * Shape.OutWidth;
 
@@ -67,17 +73,20 @@ internal sealed unsafe class PreparedFlatConv<TSimd, TVector> : PreparedUnstruct
             int pixel = ((index * _tiles.Size) - Math.Max(0, index - _tiles.Big)) * TSimd.Lanes;
             nint at = ((nint)image * Shape.OutChannels * tile->OutputStride) + pixel;
             float* source = input + ((nint)image * Shape.InChannels * Pixels) + pixel;
-            one.Input = panel;
-            one.Pixels = Math.Min(vectors * TSimd.Lanes, Pixels - pixel);
-            one.Output = tile->Output + at;
+            one.Input = _copies ? panel : source;
             one.Residual = tile->Residual == null ? null : tile->Residual + at;
+            int pixels = Math.Min(vectors * TSimd.Lanes, Pixels - pixel);
+            bool whole = pixels == vectors * TSimd.Lanes;
             for (int chunk = 0; chunk < Weights.Chunks; chunk++)
             {
-                CopyChunk(source, panel, chunk, one.Pixels, vectors);
+                if (_copies) CopyChunk(source, panel, chunk, pixels, vectors);
                 Weights.Select(&one, chunk, firstChannel);
+                one.Output = whole && chunk == Weights.Chunks - 1 ? tile->Output + at : null;
                 if (big) _bigTile(&one);
                 else _smallTile(&one);
             }
+
+            if (!whole) TileStore.Run(&one, vectors * TSimd.Lanes, pixels, tile->Output + at);
         }
     }
 

@@ -68,7 +68,7 @@ internal sealed unsafe class PreparedPatchConv<TSimd, TVector> : PreparedUnstruc
     protected override void RunUnits(UnstructuredTile* tile, float* input, byte* scratch, int firstChannel, int firstUnit, int endUnit)
     {
         UnstructuredTile one = *tile;
-        int* laneColumns = stackalloc int[TSimd.Lanes];
+        one.Output = null;
         for (int unit = firstUnit; unit < endUnit; unit++)
         {
             int image = unit / _bands;
@@ -83,12 +83,7 @@ internal sealed unsafe class PreparedPatchConv<TSimd, TVector> : PreparedUnstruc
                 {
                     int vectors = index < _tiles.Big ? _tiles.Size : _tiles.Size - 1;
                     int column = (index * _tiles.Size) - Math.Max(0, index - _tiles.Big);
-                    one.Output = tile->Output + at + column;
                     one.Residual = tile->Residual == null ? null : tile->Residual + at + column;
-                    one.Pixels = TSimd.Lanes == 1 ? vectors : 0;
-                    one.Lanes = TSimd.Lanes == 1 ? null : (int*)_lanes.Pointer;
-                    one.LaneColumns = laneColumns;
-                    FindLaneColumns(row, column, vectors, laneColumns);
                     for (int chunk = 0; chunk < Weights.Chunks; chunk++)
                     {
                         Weights.Select(&one, chunk, firstChannel);
@@ -96,6 +91,7 @@ internal sealed unsafe class PreparedPatchConv<TSimd, TVector> : PreparedUnstruc
                         else _smallTile(&one);
                     }
 
+                    Store(&one, row, column, vectors, tile->Output + at + column);
                     one.Input += (nint)vectors * TSimd.Lanes;
                 }
             }
@@ -103,12 +99,22 @@ internal sealed unsafe class PreparedPatchConv<TSimd, TVector> : PreparedUnstruc
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void FindLaneColumns(int row, int column, int vectors, int* laneColumns)
+    private void Store(UnstructuredTile* tile, int row, int column, int vectors, float* output)
     {
+        // A single lane has one patch, the whole image.
+        if (TSimd.Lanes == 1)
+        {
+            TileStore.Run(tile, vectors, vectors, output);
+            return;
+        }
+
+        int* laneColumns = stackalloc int[TSimd.Lanes];
         for (int lane = 0; lane < TSimd.Lanes; lane++)
         {
             bool inside = (lane / _patches.GridColumns * _patches.Height) + row < Shape.OutHeight;
             laneColumns[lane] = inside ? Math.Clamp(Shape.OutWidth - (lane % _patches.GridColumns * _patches.Width) - column, 0, vectors) : 0;
         }
+
+        TileStore.Lanes(tile, vectors, TSimd.Lanes, output, (int*)_lanes.Pointer, laneColumns);
     }
 }

@@ -6,9 +6,6 @@ namespace CoInference.Kernels.Simd.SparseConv;
 /// <summary>An unstructured convolution with packed weights; see <see cref="UnstructuredConv{TSimd,TVector}"/>.</summary>
 internal abstract unsafe class PreparedUnstructuredConv : PreparedConv
 {
-    /// <summary>Room for the widest tile in floats.</summary>
-    private const int SpillFloats = 8 * 16;
-
     [ThreadStatic]
     private static Job? _job;
 
@@ -48,7 +45,8 @@ internal abstract unsafe class PreparedUnstructuredConv : PreparedConv
     /// <summary>Bytes of scratch memory for the input of one part, a multiple of 64.</summary>
     protected abstract long InputBytes { get; }
 
-    private long SumBytes => ((Weights.Chunks > 1 ? (long)Shape.OutChannels * TileFloats : 0) + SpillFloats) * sizeof(float);
+    // A tile starts and ends on a vector; whole vectors are read and written, and up to three more are read when four are transposed.
+    private long SumBytes => (((long)Shape.OutChannels * TileFloats) + (3 * 16)) * sizeof(float);
 
     private long PartBytes => ((SumBytes + 63) / 64 * 64) + InputBytes;
 
@@ -100,8 +98,7 @@ internal abstract unsafe class PreparedUnstructuredConv : PreparedConv
             OutputStride = plane,
             Minimum = _minimum,
             Maximum = _maximum,
-            Spill = (float*)scratch,
-            Sums = (float*)scratch + SpillFloats,
+            Sums = (float*)scratch,
         };
         RunUnits(&tile, operands.Input, scratch + (PartBytes - InputBytes), firstChannel, firstUnit, endUnit);
     }

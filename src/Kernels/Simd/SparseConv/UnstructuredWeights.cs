@@ -7,13 +7,14 @@ namespace CoInference.Kernels.Simd.SparseConv;
 internal sealed unsafe class UnstructuredWeights
 {
     // What a tile reads of a chunk should leave room in the first-level cache for weights and sums.
-    private const double ChunkBytes = 34 * 1024;
+    private const double ChunkBytes = 30 * 1024;
 
     // With fewer weights per output channel a chunk does not pay for the sums it loads and stores.
-    private const double WeightsPerChunk = 10;
+    private const double WeightsPerChunk = 8;
 
     private readonly int _outputs;
-    private readonly AlignedBuffer _weights;
+    private readonly AlignedBuffer _values;
+    private readonly AlignedBuffer _offsets;
     private readonly AlignedBuffer _counts;
     private readonly AlignedBuffer _bias;
     private readonly int[] _starts;
@@ -34,9 +35,11 @@ internal sealed unsafe class UnstructuredWeights
         bias.CopyTo(new Span<float>(_bias.Pointer, shape.OutChannels));
         _counts = new AlignedBuffer((long)Chunks * shape.OutChannels * sizeof(int));
         _starts = new int[Chunks * shape.OutChannels];
-        _weights = new AlignedBuffer((long)Count * sizeof(SparseWeight));
+        _values = new AlignedBuffer((long)Count * sizeof(float));
+        _offsets = new AlignedBuffer((long)Count * sizeof(int));
 
-        var target = (SparseWeight*)_weights.Pointer;
+        var values = (float*)_values.Pointer;
+        var offsets = (int*)_offsets.Pointer;
         var counts = (int*)_counts.Pointer;
         int groupOutputs = shape.OutChannels / shape.Groups;
         int taps = shape.KernelHeight * shape.KernelWidth;
@@ -53,7 +56,8 @@ internal sealed unsafe class UnstructuredWeights
                     float weight = weights[(output * groupInputs * taps) + i];
                     if (weight == 0) continue;
                     int channel = (output / groupOutputs * groupInputs) + (i / taps);
-                    target[stored++] = new SparseWeight(offset(channel, i % taps / shape.KernelWidth, i % shape.KernelWidth), weight);
+                    offsets[stored] = offset(channel, i % taps / shape.KernelWidth, i % shape.KernelWidth);
+                    values[stored++] = weight;
                 }
 
                 counts[row] = stored - _starts[row];
@@ -68,7 +72,7 @@ internal sealed unsafe class UnstructuredWeights
     public int Count { get; }
 
     /// <summary>Bytes of the packed weights.</summary>
-    public long Bytes => _weights.Length;
+    public long Bytes => _values.Length + _offsets.Length;
 
     /// <summary>Weights that are not zero.</summary>
     public static int CountOf(ReadOnlySpan<float> weights)
@@ -98,10 +102,9 @@ internal sealed unsafe class UnstructuredWeights
     public void Select(UnstructuredTile* tile, int chunk, int firstChannel)
     {
         int row = (chunk * _outputs) + firstChannel;
-        tile->Weights = (SparseWeight*)_weights.Pointer + _starts[row];
+        tile->Values = (float*)_values.Pointer + _starts[row];
+        tile->Offsets = (int*)_offsets.Pointer + _starts[row];
         tile->Counts = (int*)_counts.Pointer + row;
-        tile->Bias = (float*)_bias.Pointer + firstChannel;
-        tile->IsFirst = chunk == 0;
-        tile->IsLast = chunk == Chunks - 1;
+        tile->Bias = chunk == 0 ? (float*)_bias.Pointer + firstChannel : null;
     }
 }

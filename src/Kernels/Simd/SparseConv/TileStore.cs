@@ -1,0 +1,122 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using CoInference.Kernels.Simd.Layout;
+
+namespace CoInference.Kernels.Simd.SparseConv;
+
+/// <summary>Stores finished tiles whose pixels do not lie in the output as whole vectors.</summary>
+internal static unsafe class TileStore
+{
+    /// <summary>Stores the first pixels of a tile as one run.</summary>
+    /// <param name="tile">The tile, all its sums finished.</param>
+    /// <param name="tileFloats">Floats of a tile of one channel.</param>
+    /// <param name="pixels">Pixels to store.</param>
+    /// <param name="output">First pixel of the first output channel.</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void Run(UnstructuredTile* tile, int tileFloats, int pixels, float* output)
+    {
+        float* sums = tile->Sums;
+        float* residual = tile->Residual;
+        for (int channel = 0; channel < tile->Channels; channel++, sums += tileFloats, output += tile->OutputStride)
+        {
+            for (int pixel = 0; pixel < pixels; pixel++)
+                output[pixel] = Clamp(tile, residual == null ? sums[pixel] : sums[pixel] + residual[pixel]);
+            if (residual != null) residual += tile->OutputStride;
+        }
+    }
+
+    /// <summary>Stores a run of pixels for each lane, which are columns of the tile: four lanes and four vectors at a time are transposed in registers.</summary>
+    /// <param name="tile">The tile, all its sums finished.</param>
+    /// <param name="vectors">Vectors of the tile.</param>
+    /// <param name="lanes">Floats per vector, a multiple of 4.</param>
+    /// <param name="output">First pixel of lane 0 of the first output channel.</param>
+    /// <param name="laneOffsets">Floats from <paramref name="output"/> to the first pixel of each lane.</param>
+    /// <param name="laneColumns">Pixels to store of each lane.</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void Lanes(UnstructuredTile* tile, int vectors, int lanes, float* output, int* laneOffsets, int* laneColumns)
+    {
+        Vector128<float> low = Vector128.Create(tile->Minimum), high = Vector128.Create(tile->Maximum);
+        float* sums = tile->Sums;
+        float* residual = tile->Residual;
+        nint stride = tile->OutputStride;
+        for (int channel = 0; channel < tile->Channels; channel++, sums += vectors * lanes, output += stride)
+        {
+            for (int lane = 0; lane < lanes; lane += 4)
+            {
+                int* columns = laneColumns + lane;
+                if (columns[0] != vectors || columns[1] != vectors || columns[2] != vectors || columns[3] != vectors)
+                {
+                    for (int i = lane; i < lane + 4; i++) StoreLane(tile, sums + i, lanes, output + laneOffsets[i], residual == null ? null : residual + laneOffsets[i], laneColumns[i]);
+                    continue;
+                }
+
+                float* sum = sums + lane;
+                nint at0 = laneOffsets[lane], at1 = laneOffsets[lane + 1], at2 = laneOffsets[lane + 2], at3 = laneOffsets[lane + 3];
+                for (int column = 0; column < vectors; column += 4, sum += 4 * lanes)
+                {
+                    Vector128<float> pixels0 = Vector128.Load(sum);
+                    Vector128<float> pixels1 = Vector128.Load(sum + lanes);
+                    Vector128<float> pixels2 = Vector128.Load(sum + (2 * lanes));
+                    Vector128<float> pixels3 = Vector128.Load(sum + (3 * lanes));
+                    Transpose4.InRegisters(ref pixels0, ref pixels1, ref pixels2, ref pixels3);
+                    int count = Math.Min(vectors - column, 4);
+                    if (residual != null)
+                    {
+                        pixels0 += LoadFirst(residual + at0 + column, count);
+                        pixels1 += LoadFirst(residual + at1 + column, count);
+                        pixels2 += LoadFirst(residual + at2 + column, count);
+                        pixels3 += LoadFirst(residual + at3 + column, count);
+                    }
+
+                    StoreFirst(output + at0 + column, Vector128.MinNative(high, Vector128.MaxNative(low, pixels0)), count);
+                    StoreFirst(output + at1 + column, Vector128.MinNative(high, Vector128.MaxNative(low, pixels1)), count);
+                    StoreFirst(output + at2 + column, Vector128.MinNative(high, Vector128.MaxNative(low, pixels2)), count);
+                    StoreFirst(output + at3 + column, Vector128.MinNative(high, Vector128.MaxNative(low, pixels3)), count);
+                }
+            }
+
+            if (residual != null) residual += stride;
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void StoreLane(UnstructuredTile* tile, float* sums, int lanes, float* output, float* residual, int columns)
+    {
+        for (int column = 0; column < columns; column++, sums += lanes)
+            output[column] = Clamp(tile, residual == null ? *sums : *sums + residual[column]);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static float Clamp(UnstructuredTile* tile, float value)
+    {
+        value = value < tile->Minimum ? tile->Minimum : value;
+        return value > tile->Maximum ? tile->Maximum : value;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector128<float> LoadFirst(float* source, int count) => count switch
+    {
+        4 => Vector128.Load(source),
+        3 => Vector128.Create(Vector64.Load(source), Vector64.CreateScalar(source[2])),
+        2 => Vector128.Create(Vector64.Load(source), Vector64<float>.Zero),
+        _ => Vector128.CreateScalar(*source),
+    };
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void StoreFirst(float* target, Vector128<float> value, int count)
+    {
+        switch (count)
+        {
+            case 4:
+                value.Store(target);
+                break;
+            case 1:
+                *target = value.ToScalar();
+                break;
+            default:
+                value.GetLower().Store(target);
+                if (count == 3) target[2] = value.GetElement(2);
+                break;
+        }
+    }
+}
