@@ -38,6 +38,20 @@ internal static unsafe class Transpose4
         row3 = High(high02, high13);
     }
 
+    /// <summary>Turns four rows into four columns in each quarter of 512-bit registers; needs AVX-512.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void InQuarters(ref Vector512<float> row0, ref Vector512<float> row1, ref Vector512<float> row2, ref Vector512<float> row3)
+    {
+        Vector512<float> low02 = Avx512F.UnpackLow(row0, row2);
+        Vector512<float> high02 = Avx512F.UnpackHigh(row0, row2);
+        Vector512<float> low13 = Avx512F.UnpackLow(row1, row3);
+        Vector512<float> high13 = Avx512F.UnpackHigh(row1, row3);
+        row0 = Avx512F.UnpackLow(low02, low13);
+        row1 = Avx512F.UnpackHigh(low02, low13);
+        row2 = Avx512F.UnpackLow(high02, high13);
+        row3 = Avx512F.UnpackHigh(high02, high13);
+    }
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector128<float> Low(Vector128<float> a, Vector128<float> b)
     {

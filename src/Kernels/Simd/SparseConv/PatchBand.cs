@@ -82,7 +82,7 @@ internal sealed unsafe class PatchBand
 
     private int RowSlots => _rowPhases.Length * _rowsPerPhase;
 
-    private long TableBytes => ((2L * RowSlots * _lanes * sizeof(int)) + 63) / 64 * 64;
+    private long TableBytes => (((long)RowSlots * (_pieces + 1) * _lanes * sizeof(int)) + 63) / 64 * 64;
 
     private long PlaneBytes => ((((long)_shape.InHeight * _shape.InWidth) + (2 * Piece)) * sizeof(float) + 63) / 64 * 64;
 
@@ -122,10 +122,10 @@ internal sealed unsafe class PatchBand
     public void Deal(float* input, int image, int firstRow, byte* scratch)
     {
         var band = (float*)scratch;
-        var rowOffsets = (int*)(scratch + BandBytes);
-        int* rowMasks = rowOffsets + (RowSlots * _lanes);
+        var offsets = (int*)(scratch + BandBytes);
+        int* rowMasks = offsets + (RowSlots * _pieces * _lanes);
         float* guarded = (float*)(scratch + BandBytes + TableBytes) + Piece;
-        PlanRows(firstRow, rowOffsets, rowMasks);
+        PlanRows(firstRow, offsets, rowMasks);
         nint plane = (nint)_shape.InHeight * _shape.InWidth;
         nint before = image * _shape.InChannels * plane;
         nint all = _shape.Batch * _shape.InChannels * plane;
@@ -139,9 +139,9 @@ internal sealed unsafe class PatchBand
                 source = guarded;
             }
 
-            if (_lanes == 1) DealScalars(source, band, rowOffsets, rowMasks);
-            else if (_lanes == 16 && Avx512F.IsSupported) DealWide(source, band, rowOffsets, rowMasks);
-            else DealVectors(source, band, rowOffsets, rowMasks);
+            if (_lanes == 1) DealScalars(source, band, offsets, rowMasks);
+            else if (_lanes == 16 && Avx512F.IsSupported) DealWide(source, band, offsets, rowMasks);
+            else DealVectors(source, band, offsets, rowMasks);
         }
     }
 
@@ -175,45 +175,38 @@ internal sealed unsafe class PatchBand
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void PlanRows(int firstRow, int* offsets, int* masks)
     {
+        var columnOffsets = (int*)_columnOffsets.Pointer;
         for (int slot = 0; slot < RowSlots; slot++)
         {
             int row = ((firstRow + (slot % _rowsPerPhase)) * _shape.StrideY) + _rowPhases[slot / _rowsPerPhase] - _shape.PadTop;
             for (int lane = 0; lane < _lanes; lane++)
             {
                 int y = (lane / _patches.GridColumns * _patches.Height * _shape.StrideY) + row;
-                offsets[(slot * _lanes) + lane] = Math.Clamp(y, 0, _shape.InHeight - 1) * _shape.InWidth;
                 masks[(slot * _lanes) + lane] = (uint)y < (uint)_shape.InHeight ? -1 : 0;
+                int start = Math.Clamp(y, 0, _shape.InHeight - 1) * _shape.InWidth;
+                for (int piece = 0; piece < _pieces; piece++)
+                    offsets[(((slot * _pieces) + piece) * _lanes) + lane] = start + columnOffsets[(piece * _lanes) + lane];
             }
         }
     }
 
     // Four columns of all sixteen lanes at a time: each quarter of a register is transposed like a 4 x 4 tile.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void DealWide(float* plane, float* target, int* rowOffsets, int* rowMasks)
+    private void DealWide(float* plane, float* target, int* offset, int* rowMasks)
     {
         var slots = (int*)_columnSlots.Pointer;
         var masks = (float*)_columnMasks.Pointer;
-        float** sources = stackalloc float*[16];
-        for (int row = 0; row < RowSlots; row++, target += RowVectors * 16, rowOffsets += 16, rowMasks += 16)
+        for (int row = 0; row < RowSlots; row++, target += RowVectors * 16, rowMasks += 16)
         {
-            for (int lane = 0; lane < 16; lane++) sources[lane] = plane + rowOffsets[lane];
             Vector512<float> rowMask = Vector512.Load((float*)rowMasks);
             bool insideRows = Vector512.EqualsAll(rowMask.AsInt32(), Vector512<int>.AllBitsSet);
-            var offset = (int*)_columnOffsets.Pointer;
             for (int piece = 0; piece < _pieces; piece++, offset += 16)
             {
-                Vector512<float> row0 = LoadQuarters(sources, offset);
-                Vector512<float> row1 = LoadQuarters(sources + 1, offset + 1);
-                Vector512<float> row2 = LoadQuarters(sources + 2, offset + 2);
-                Vector512<float> row3 = LoadQuarters(sources + 3, offset + 3);
-                Vector512<float> low02 = Avx512F.UnpackLow(row0, row2);
-                Vector512<float> high02 = Avx512F.UnpackHigh(row0, row2);
-                Vector512<float> low13 = Avx512F.UnpackLow(row1, row3);
-                Vector512<float> high13 = Avx512F.UnpackHigh(row1, row3);
-                row0 = Avx512F.UnpackLow(low02, low13);
-                row1 = Avx512F.UnpackHigh(low02, low13);
-                row2 = Avx512F.UnpackLow(high02, high13);
-                row3 = Avx512F.UnpackHigh(high02, high13);
+                Vector512<float> row0 = LoadQuarters(plane, offset);
+                Vector512<float> row1 = LoadQuarters(plane, offset + 1);
+                Vector512<float> row2 = LoadQuarters(plane, offset + 2);
+                Vector512<float> row3 = LoadQuarters(plane, offset + 3);
+                Transpose4.InQuarters(ref row0, ref row1, ref row2, ref row3);
                 int first = piece * Piece;
                 if (!insideRows || !_insideColumns[piece])
                 {
@@ -233,34 +226,28 @@ internal sealed unsafe class PatchBand
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector512<float> LoadQuarters(float** sources, int* offset) => Vector512.Create(
-        Vector256.Create(Vector128.Load(sources[0] + offset[0]), Vector128.Load(sources[4] + offset[4])),
-        Vector256.Create(Vector128.Load(sources[8] + offset[8]), Vector128.Load(sources[12] + offset[12])));
+    private static Vector512<float> LoadQuarters(float* plane, int* offset) => Vector512.Create(
+        Vector256.Create(Vector128.Load(plane + offset[0]), Vector128.Load(plane + offset[4])),
+        Vector256.Create(Vector128.Load(plane + offset[8]), Vector128.Load(plane + offset[12])));
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void DealVectors(float* plane, float* target, int* rowOffsets, int* rowMasks)
+    private void DealVectors(float* plane, float* target, int* offset, int* rowMasks)
     {
         int lanes = _lanes;
         var slots = (int*)_columnSlots.Pointer;
-        var offsets = (int*)_columnOffsets.Pointer;
         var masks = (float*)_columnMasks.Pointer;
-        for (int row = 0; row < RowSlots; row++, target += RowVectors * lanes, rowOffsets += lanes, rowMasks += lanes)
+        for (int row = 0; row < RowSlots; row++, target += RowVectors * lanes, rowMasks += lanes)
         {
-            for (int lane = 0; lane < lanes; lane += 4)
+            for (int piece = 0; piece < _pieces; piece++, offset += lanes)
             {
-                float* source0 = plane + rowOffsets[lane];
-                float* source1 = plane + rowOffsets[lane + 1];
-                float* source2 = plane + rowOffsets[lane + 2];
-                float* source3 = plane + rowOffsets[lane + 3];
-                Vector128<float> rowMask = Vector128.Load((float*)rowMasks + lane);
-                bool insideRows = (rowMasks[lane] & rowMasks[lane + 1] & rowMasks[lane + 2] & rowMasks[lane + 3]) != 0;
-                for (int piece = 0; piece < _pieces; piece++)
+                for (int lane = 0; lane < lanes; lane += 4)
                 {
-                    int* offset = offsets + (piece * lanes) + lane;
-                    Vector128<float> column0 = Vector128.Load(source0 + offset[0]);
-                    Vector128<float> column1 = Vector128.Load(source1 + offset[1]);
-                    Vector128<float> column2 = Vector128.Load(source2 + offset[2]);
-                    Vector128<float> column3 = Vector128.Load(source3 + offset[3]);
+                    Vector128<float> rowMask = Vector128.Load((float*)rowMasks + lane);
+                    bool insideRows = (rowMasks[lane] & rowMasks[lane + 1] & rowMasks[lane + 2] & rowMasks[lane + 3]) != 0;
+                    Vector128<float> column0 = Vector128.Load(plane + offset[lane]);
+                    Vector128<float> column1 = Vector128.Load(plane + offset[lane + 1]);
+                    Vector128<float> column2 = Vector128.Load(plane + offset[lane + 2]);
+                    Vector128<float> column3 = Vector128.Load(plane + offset[lane + 3]);
                     Transpose4.InRegisters(ref column0, ref column1, ref column2, ref column3);
                     int first = piece * Piece;
                     if (!insideRows || !_insideColumns[piece])
@@ -282,15 +269,17 @@ internal sealed unsafe class PatchBand
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void DealScalars(float* plane, float* target, int* rowOffsets, int* rowMasks)
+    private void DealScalars(float* plane, float* target, int* offset, int* rowMasks)
     {
         var slots = (int*)_columnSlots.Pointer;
         var masks = (int*)_columnMasks.Pointer;
         for (int row = 0; row < RowSlots; row++, target += RowVectors)
         {
-            float* source = plane + rowOffsets[row] - _shape.PadLeft;
             for (int column = 0; column < _pieces * Piece; column++)
-                target[slots[column]] = (rowMasks[row] & masks[column]) != 0 ? source[column] : 0;
+            {
+                bool inside = (rowMasks[row] & masks[column]) != 0;
+                target[slots[column]] = inside ? plane[offset[(row * _pieces) + (column / Piece)] + (column % Piece)] : 0;
+            }
         }
     }
 }

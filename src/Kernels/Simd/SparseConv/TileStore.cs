@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 using CoInference.Kernels.Simd.Layout;
 
 namespace CoInference.Kernels.Simd.SparseConv;
@@ -39,8 +40,18 @@ internal static unsafe class TileStore
         float* sums = tile->Sums;
         float* residual = tile->Residual;
         nint stride = tile->OutputStride;
+        bool wide = Avx512F.IsSupported && lanes == 16 && vectors % 4 == 0;
+        for (int lane = 0; lane < lanes; lane++) wide &= laneColumns[lane] == vectors;
         for (int channel = 0; channel < tile->Channels; channel++, sums += vectors * lanes, output += stride)
         {
+            if (wide)
+            {
+                for (int column = 0; column < vectors; column += 4)
+                    StoreWide(sums + (column * 16), Vector512.Create(tile->Minimum), Vector512.Create(tile->Maximum), output + column, residual == null ? null : residual + column, laneOffsets);
+                if (residual != null) residual += stride;
+                continue;
+            }
+
             for (int lane = 0; lane < lanes; lane += 4)
             {
                 int* columns = laneColumns + lane;
@@ -77,6 +88,38 @@ internal static unsafe class TileStore
 
             if (residual != null) residual += stride;
         }
+    }
+
+    // Four pixels of all sixteen lanes: each quarter of a register is transposed like a 4 x 4 tile.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void StoreWide(float* sums, Vector512<float> low, Vector512<float> high, float* output, float* residual, int* laneOffsets)
+    {
+        Vector512<float> pixels0 = Vector512.Load(sums);
+        Vector512<float> pixels1 = Vector512.Load(sums + 16);
+        Vector512<float> pixels2 = Vector512.Load(sums + 32);
+        Vector512<float> pixels3 = Vector512.Load(sums + 48);
+        Transpose4.InQuarters(ref pixels0, ref pixels1, ref pixels2, ref pixels3);
+        StoreQuarters(pixels0, low, high, output, residual, laneOffsets);
+        StoreQuarters(pixels1, low, high, output, residual, laneOffsets + 1);
+        StoreQuarters(pixels2, low, high, output, residual, laneOffsets + 2);
+        StoreQuarters(pixels3, low, high, output, residual, laneOffsets + 3);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void StoreQuarters(Vector512<float> pixels, Vector512<float> low, Vector512<float> high, float* output, float* residual, int* laneOffsets)
+    {
+        if (residual != null)
+        {
+            pixels += Vector512.Create(
+                Vector256.Create(Vector128.Load(residual + laneOffsets[0]), Vector128.Load(residual + laneOffsets[4])),
+                Vector256.Create(Vector128.Load(residual + laneOffsets[8]), Vector128.Load(residual + laneOffsets[12])));
+        }
+
+        pixels = Vector512.MinNative(high, Vector512.MaxNative(low, pixels));
+        pixels.GetLower().GetLower().Store(output + laneOffsets[0]);
+        pixels.GetLower().GetUpper().Store(output + laneOffsets[4]);
+        pixels.GetUpper().GetLower().Store(output + laneOffsets[8]);
+        pixels.GetUpper().GetUpper().Store(output + laneOffsets[12]);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
