@@ -40,14 +40,18 @@ internal static unsafe class TileStore
         float* sums = tile->Sums;
         float* residual = tile->Residual;
         nint stride = tile->OutputStride;
-        bool wide = Avx512F.IsSupported && lanes == 16 && vectors % 4 == 0;
+        bool wide = Avx512F.IsSupported && lanes == 16;
         for (int lane = 0; lane < lanes; lane++) wide &= laneColumns[lane] == vectors;
         for (int channel = 0; channel < tile->Channels; channel++, sums += vectors * lanes, output += stride)
         {
             if (wide)
             {
-                for (int column = 0; column < vectors; column += 4)
-                    StoreWide(sums + (column * 16), Vector512.Create(tile->Minimum), Vector512.Create(tile->Maximum), output + column, residual == null ? null : residual + column, laneOffsets);
+                Vector512<float> wideLow = Vector512.Create(tile->Minimum), wideHigh = Vector512.Create(tile->Maximum);
+                int column = 0;
+                for (; column + 4 <= vectors; column += 4)
+                    StoreWide(sums + (column * 16), wideLow, wideHigh, output + column, residual == null ? null : residual + column, laneOffsets, 4);
+                if (column < vectors)
+                    StoreWide(sums + (column * 16), wideLow, wideHigh, output + column, residual == null ? null : residual + column, laneOffsets, vectors - column);
                 if (residual != null) residual += stride;
                 continue;
             }
@@ -90,36 +94,36 @@ internal static unsafe class TileStore
         }
     }
 
-    // Four pixels of all sixteen lanes: each quarter of a register is transposed like a 4 x 4 tile.
+    // Up to four pixels of all sixteen lanes: each quarter of a register is transposed like a 4 x 4 tile.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void StoreWide(float* sums, Vector512<float> low, Vector512<float> high, float* output, float* residual, int* laneOffsets)
+    private static void StoreWide(float* sums, Vector512<float> low, Vector512<float> high, float* output, float* residual, int* laneOffsets, int count)
     {
         Vector512<float> pixels0 = Vector512.Load(sums);
         Vector512<float> pixels1 = Vector512.Load(sums + 16);
         Vector512<float> pixels2 = Vector512.Load(sums + 32);
         Vector512<float> pixels3 = Vector512.Load(sums + 48);
         Transpose4.InQuarters(ref pixels0, ref pixels1, ref pixels2, ref pixels3);
-        StoreQuarters(pixels0, low, high, output, residual, laneOffsets);
-        StoreQuarters(pixels1, low, high, output, residual, laneOffsets + 1);
-        StoreQuarters(pixels2, low, high, output, residual, laneOffsets + 2);
-        StoreQuarters(pixels3, low, high, output, residual, laneOffsets + 3);
+        StoreQuarters(pixels0, low, high, output, residual, laneOffsets, count);
+        StoreQuarters(pixels1, low, high, output, residual, laneOffsets + 1, count);
+        StoreQuarters(pixels2, low, high, output, residual, laneOffsets + 2, count);
+        StoreQuarters(pixels3, low, high, output, residual, laneOffsets + 3, count);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void StoreQuarters(Vector512<float> pixels, Vector512<float> low, Vector512<float> high, float* output, float* residual, int* laneOffsets)
+    private static void StoreQuarters(Vector512<float> pixels, Vector512<float> low, Vector512<float> high, float* output, float* residual, int* laneOffsets, int count)
     {
         if (residual != null)
         {
             pixels += Vector512.Create(
-                Vector256.Create(Vector128.Load(residual + laneOffsets[0]), Vector128.Load(residual + laneOffsets[4])),
-                Vector256.Create(Vector128.Load(residual + laneOffsets[8]), Vector128.Load(residual + laneOffsets[12])));
+                Vector256.Create(LoadFirst(residual + laneOffsets[0], count), LoadFirst(residual + laneOffsets[4], count)),
+                Vector256.Create(LoadFirst(residual + laneOffsets[8], count), LoadFirst(residual + laneOffsets[12], count)));
         }
 
         pixels = Vector512.MinNative(high, Vector512.MaxNative(low, pixels));
-        pixels.GetLower().GetLower().Store(output + laneOffsets[0]);
-        pixels.GetLower().GetUpper().Store(output + laneOffsets[4]);
-        pixels.GetUpper().GetLower().Store(output + laneOffsets[8]);
-        pixels.GetUpper().GetUpper().Store(output + laneOffsets[12]);
+        StoreFirst(output + laneOffsets[0], pixels.GetLower().GetLower(), count);
+        StoreFirst(output + laneOffsets[4], pixels.GetLower().GetUpper(), count);
+        StoreFirst(output + laneOffsets[8], pixels.GetUpper().GetLower(), count);
+        StoreFirst(output + laneOffsets[12], pixels.GetUpper().GetUpper(), count);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
