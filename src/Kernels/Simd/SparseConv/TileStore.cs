@@ -18,9 +18,18 @@ internal static unsafe class TileStore
     {
         float* sums = tile->Sums;
         float* residual = tile->Residual;
+        Vector128<float> low = Vector128.Create(tile->Minimum), high = Vector128.Create(tile->Maximum);
         for (int channel = 0; channel < tile->Channels; channel++, sums += tileFloats, output += tile->OutputStride)
         {
-            for (int pixel = 0; pixel < pixels; pixel++)
+            int pixel = 0;
+            for (; Vector128.IsHardwareAccelerated && pixel + 4 <= pixels; pixel += 4)
+            {
+                Vector128<float> four = Vector128.Load(sums + pixel);
+                if (residual != null) four += Vector128.Load(residual + pixel);
+                Vector128.MinNative(high, Vector128.MaxNative(low, four)).Store(output + pixel);
+            }
+
+            for (; pixel < pixels; pixel++)
                 output[pixel] = Clamp(tile, residual == null ? sums[pixel] : sums[pixel] + residual[pixel]);
             if (residual != null) residual += tile->OutputStride;
         }
