@@ -23,28 +23,17 @@ internal sealed record LanePatches(int GridRows, int GridColumns, int Height, in
     /// <summary>The grid with the least modelled time for a layer.</summary>
     /// <param name="shape">The layer.</param>
     /// <param name="lanes">Lanes, a power of two.</param>
-    /// <param name="weightsPerPixel">Weights that are not zero, all output channels together.</param>
-    public static LanePatches Choose(ConvShape shape, int lanes, double weightsPerPixel)
+    /// <param name="weights">Weights that are not zero.</param>
+    public static LanePatches Choose(ConvShape shape, int lanes, double weights)
     {
         LanePatches best = Cut(shape, lanes, 1);
         for (int columns = 2; columns <= lanes; columns *= 2)
         {
             LanePatches patches = Cut(shape, lanes / columns, columns);
-            if (patches.Cycles(shape, weightsPerPixel) < best.Cycles(shape, weightsPerPixel)) best = patches;
+            if (SparseConvCost.PatchCycles(shape, patches, weights) < SparseConvCost.PatchCycles(shape, best, weights)) best = patches;
         }
 
         return best;
-    }
-
-    /// <summary>Modelled cycles of one image.</summary>
-    /// <param name="shape">The layer.</param>
-    /// <param name="weightsPerPixel">Weights that are not zero, all output channels together.</param>
-    public double Cycles(ConvShape shape, double weightsPerPixel)
-    {
-        int inputRows = ((Height - 1) * shape.StrideY) + ((shape.KernelHeight - 1) * shape.DilationY) + 1;
-        int inputColumns = ((Width - 1) * shape.StrideX) + ((shape.KernelWidth - 1) * shape.DilationX) + 1;
-        return (Height * SparseConvCost.UnstructuredRowCycles(Width, weightsPerPixel, shape.OutChannels))
-            + (inputRows * (double)inputColumns * shape.InChannels * SparseConvCost.CyclesPerDealtVector);
     }
 
     private static LanePatches Cut(ConvShape shape, int rows, int columns) =>

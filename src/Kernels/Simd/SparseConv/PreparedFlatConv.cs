@@ -54,10 +54,6 @@ internal sealed unsafe class PreparedFlatConv<TSimd, TVector> : PreparedUnstruct
 
     private int Pixels => Shape.OutHeight * Shape.OutWidth;
 
-    /// <summary>Whether the pixels of a layer form one run.</summary>
-    public static bool Fits(ConvShape shape) =>
-        shape is { KernelHeight: 1, KernelWidth: 1, StrideY: 1, StrideX: 1, PadTop: 0, PadLeft: 0, PadBottom: 0, PadRight: 0 };
-
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     protected override void RunUnits(UnstructuredTile* tile, float* input, byte* scratch, int firstChannel, int firstUnit, int endUnit)

@@ -32,7 +32,7 @@ internal sealed unsafe class PreparedPatchConv<TSimd, TVector> : PreparedUnstruc
         var rows = (int)Math.Clamp(BandBytes / (shape.InChannels * PatchBand.RowBytes(shape, _patches)), 1, _patches.Height);
         _bands = (_patches.Height + rows - 1) / rows;
         _band = new PatchBand(shape, _patches, (_patches.Height + _bands - 1) / _bands);
-        _tiles = SparseConvCost.UnstructuredTiles(_patches.Width);
+        _tiles = SparseConvCost.PatchTiles(_patches.Width);
         _bigTile = UnstructuredTiles<TSimd, TVector>.Get(_tiles.Size);
         _smallTile = _tiles.Small > 0 ? UnstructuredTiles<TSimd, TVector>.Get(_tiles.Size - 1) : null;
         int chunkChannels = UnstructuredWeights.ChunkChannels(shape, count, (double)_band.TileVectors(_tiles.Size) * TSimd.Lanes * sizeof(float));

@@ -13,51 +13,57 @@ internal static class SparseConvCost
     /// <summary>Most vectors of a tile of 1x1 layers.</summary>
     public const int FlatTileVectors = 4;
 
-    /// <summary>Cycles to deal a vector of input to lanes.</summary>
-    public const double CyclesPerDealtVector = 5;
-
+    // Patches share input among neighbouring vectors, so that wide tiles still read few of it.
     private const int PatchTileVectors = 8;
+
+    // A multiply-add loads its input; the weight is loaded once for all vectors of a tile. Tiles of one or two vectors are
+    // bound by the latency of their sums.
+    private const double CyclesPerUnstructuredVector = 0.8;
+    private const double CyclesPerUnstructuredWeight = 0.4;
+    private const double LeastCyclesPerWeight = 2.2;
+    private const double CyclesPerRunVector = 6;
+    private const double CyclesPerCopiedRunVector = 2.5;
+    private const double CyclesPerPatchVector = 9;
+    private const double CyclesPerDealtVector = 11;
+
     private const double CyclesPerBlockVector = 0.62;
-    private const double CyclesPerCopiedVector = 2.5;
-    private const double CyclesPerStoredVector = 3;
+    private const double CyclesPerBlockStore = 6;
+    private const double CyclesPerBlockCopy = 5;
 
-    /// <summary>How a row of <paramref name="vectors"/> vectors is cut into tiles.</summary>
-    public static TilePlan.Split UnstructuredTiles(int vectors) => TilePlan.Balance(vectors, PatchTileVectors);
+    /// <summary>Whether the pixels of an image form one run: 1x1 kernels without stride and padding.</summary>
+    public static bool IsFlat(ConvShape shape) =>
+        shape is { KernelHeight: 1, KernelWidth: 1, StrideY: 1, StrideX: 1, PadTop: 0, PadLeft: 0, PadBottom: 0, PadRight: 0 };
 
-    /// <summary>Expected cycles for a row of vectors and all output channels.</summary>
-    /// <param name="vectors">Vectors of the row.</param>
+    /// <summary>How a row of <paramref name="vectors"/> vectors of patches is cut into tiles.</summary>
+    public static TilePlan.Split PatchTiles(int vectors) => TilePlan.Balance(vectors, PatchTileVectors);
+
+    /// <summary>Expected cycles of the unstructured form for one image whose pixels are dealt to lanes in <paramref name="patches"/>.</summary>
+    /// <param name="shape">The layer.</param>
+    /// <param name="patches">How pixels are dealt to lanes.</param>
     /// <param name="weights">Weights that are not zero.</param>
-    /// <param name="outChannels">Output channels.</param>
-    public static double UnstructuredRowCycles(int vectors, double weights, int outChannels)
+    public static double PatchCycles(ConvShape shape, LanePatches patches, double weights)
     {
-        TilePlan.Split tiles = UnstructuredTiles(vectors);
-        return (tiles.Big * Tile(tiles.Size)) + (tiles.Small * Tile(tiles.Size - 1));
-
-        double Tile(int size) => size == 0 ? 0 : (weights * WeightCycles(size)) + (outChannels * (StoreCycles + (size * CyclesPerStoredVector)));
+        TilePlan.Split tiles = PatchTiles(patches.Width);
+        double row = tiles.Big * WeightCycles(tiles.Size);
+        if (tiles.Small > 0) row += tiles.Small * WeightCycles(tiles.Size - 1);
+        double vectors = (double)patches.Height * patches.Width;
+        return (patches.Height * row * weights)
+            + (vectors * shape.OutChannels * CyclesPerPatchVector)
+            + ((double)shape.InChannels * Dealt(patches.Height, shape.KernelHeight, shape.StrideY, shape.DilationY)
+                * Dealt(patches.Width, shape.KernelWidth, shape.StrideX, shape.DilationX) * CyclesPerDealtVector);
     }
-
-    // Two loads feed two multiply-adds; beside the vectors of a tile there is the weight to load. One or two vectors are
-    // bound by issue and by the latency of the sums.
-    private static double WeightCycles(int vectors) => Math.Max(2, (vectors + 1) * CyclesPerLoad);
-
-    private const double CyclesPerLoad = 0.6;
-    private const double StoreCycles = 8;
 
     /// <summary>Expected cycles of the unstructured form on one thread.</summary>
     public static double UnstructuredCycles(ConvShape shape, VectorWidth width, double density)
     {
         double weights = density * shape.WeightCount;
-        if (PreparedFlat(shape))
-        {
-            double vectors = Math.Ceiling((double)shape.OutHeight * shape.OutWidth / (int)width);
-            return shape.Batch * ((vectors / FlatTileVectors * UnstructuredRowCycles(FlatTileVectors, weights, shape.OutChannels)) + (vectors * shape.InChannels * CyclesPerCopiedVector));
-        }
-
-        return shape.Batch * LanePatches.Choose(shape, (int)width, weights).Cycles(shape, weights);
+        if (!IsFlat(shape)) return shape.Batch * PatchCycles(shape, LanePatches.Choose(shape, (int)width, weights), weights);
+        int pixels = shape.OutHeight * shape.OutWidth;
+        double vectors = Math.Ceiling((double)pixels / (int)width);
+        double copied = pixels % (int)width == 0 ? 0 : CyclesPerCopiedRunVector;
+        return shape.Batch * vectors
+            * ((weights * WeightCycles(FlatTileVectors) / FlatTileVectors) + (shape.OutChannels * CyclesPerRunVector) + (shape.InChannels * copied));
     }
-
-    private static bool PreparedFlat(ConvShape shape) =>
-        shape is { KernelHeight: 1, KernelWidth: 1, StrideY: 1, StrideX: 1, PadTop: 0, PadLeft: 0, PadBottom: 0, PadRight: 0 };
 
     /// <summary>Expected microseconds of the unstructured form on one thread.</summary>
     public static double UnstructuredMicroseconds(ConvShape shape, VectorWidth width, double density) =>
@@ -68,12 +74,20 @@ internal static class SparseConvCost
     {
         double pixels = (double)shape.OutHeight * shape.OutWidth;
         double outputBlocks = Math.Ceiling((double)shape.OutChannels / (int)width);
-        double inputVectors = Math.Ceiling((double)shape.InChannels / (int)width) * shape.InHeight * shape.InWidth;
+        bool copies = shape.PadTop + shape.PadLeft + shape.PadBottom + shape.PadRight > 0 || shape.StrideX > 1;
+        double copied = copies ? Math.Ceiling((double)shape.InChannels / (int)width) * shape.InHeight * shape.InWidth : 0;
         double taps = (double)shape.InChannels / shape.Groups * shape.KernelHeight * shape.KernelWidth;
-        return shape.Batch * ((pixels * outputBlocks * ((density * taps * CyclesPerBlockVector) + CyclesPerStoredVector)) + (inputVectors * CyclesPerCopiedVector));
+        return shape.Batch * ((pixels * outputBlocks * ((density * taps * CyclesPerBlockVector) + CyclesPerBlockStore)) + (copied * CyclesPerBlockCopy));
     }
 
     /// <summary>Expected microseconds of the block form on one thread.</summary>
     public static double BlockMicroseconds(ConvShape shape, VectorWidth width, double density) =>
         BlockCycles(shape, width, density) / DirectConvCost.CyclesPerMicrosecond;
+
+    // Cycles that a weight takes for all vectors of a tile.
+    private static double WeightCycles(int vectors) => Math.Max(LeastCyclesPerWeight, (vectors * CyclesPerUnstructuredVector) + CyclesPerUnstructuredWeight);
+
+    // Input rows or columns that are dealt for each lane: those between the taps of a strided 1x1 kernel are not.
+    private static int Dealt(int outputs, int taps, int stride, int dilation) =>
+        taps == 1 ? outputs : ((outputs - 1) * stride) + ((taps - 1) * dilation) + 1;
 }
