@@ -80,7 +80,74 @@ internal static unsafe class BlockTile<TSimd, TVector, TPixels>
                 TVector a11 = a0, a12 = a0, a13 = a0, a14 = a0, a15 = a0;
                 TVector a16 = a0, a17 = a0, a18 = a0, a19 = a0, a20 = a0, a21 = a0;
                 TVector a22 = a0, a23 = a0, a24 = a0, a25 = a0, a26 = a0, a27 = a0;
-                for (int left = tile->Counts[block]; left > 0; left--)
+                // Loads are what limits this loop: offsets are read in pairs.
+                int left = tile->Counts[block];
+                for (; left >= 2; left -= 2, offset += 2, weight += 2 * TSimd.Lanes)
+                {
+                    ulong offsets = *(ulong*)offset;
+                    float* x = input + (uint)offsets;
+                    TVector w = TSimd.Load(weight);
+                    a0 = TSimd.MultiplyAdd(TSimd.Broadcast(*x), w, a0);
+                    if (TPixels.Value > 1) a1 = TSimd.MultiplyAdd(TSimd.Broadcast(*(x + TSimd.Lanes)), w, a1);
+                    if (TPixels.Value > 2) a2 = TSimd.MultiplyAdd(TSimd.Broadcast(*(x + (2 * TSimd.Lanes))), w, a2);
+                    if (TPixels.Value > 3) a3 = TSimd.MultiplyAdd(TSimd.Broadcast(*(x + (3 * TSimd.Lanes))), w, a3);
+                    if (TPixels.Value > 4) a4 = TSimd.MultiplyAdd(TSimd.Broadcast(*(x + (4 * TSimd.Lanes))), w, a4);
+                    if (TPixels.Value > 5) a5 = TSimd.MultiplyAdd(TSimd.Broadcast(*(x + (5 * TSimd.Lanes))), w, a5);
+                    if (TPixels.Value > 6) a6 = TSimd.MultiplyAdd(TSimd.Broadcast(*(x + (6 * TSimd.Lanes))), w, a6);
+                    if (TPixels.Value > 7) a7 = TSimd.MultiplyAdd(TSimd.Broadcast(*(x + (7 * TSimd.Lanes))), w, a7);
+                    if (TPixels.Value > 8) a8 = TSimd.MultiplyAdd(TSimd.Broadcast(*(x + (8 * TSimd.Lanes))), w, a8);
+                    if (TPixels.Value > 9) a9 = TSimd.MultiplyAdd(TSimd.Broadcast(*(x + (9 * TSimd.Lanes))), w, a9);
+                    if (TPixels.Value > 10) a10 = TSimd.MultiplyAdd(TSimd.Broadcast(*(x + (10 * TSimd.Lanes))), w, a10);
+                    if (TPixels.Value > 11) a11 = TSimd.MultiplyAdd(TSimd.Broadcast(*(x + (11 * TSimd.Lanes))), w, a11);
+                    if (TPixels.Value > 12) a12 = TSimd.MultiplyAdd(TSimd.Broadcast(*(x + (12 * TSimd.Lanes))), w, a12);
+                    if (TPixels.Value > 13) a13 = TSimd.MultiplyAdd(TSimd.Broadcast(*(x + (13 * TSimd.Lanes))), w, a13);
+                    if (TPixels.Value > 14) a14 = TSimd.MultiplyAdd(TSimd.Broadcast(*(x + (14 * TSimd.Lanes))), w, a14);
+                    if (TPixels.Value > 15) a15 = TSimd.MultiplyAdd(TSimd.Broadcast(*(x + (15 * TSimd.Lanes))), w, a15);
+                    if (TPixels.Value > 16) a16 = TSimd.MultiplyAdd(TSimd.Broadcast(*(x + (16 * TSimd.Lanes))), w, a16);
+                    if (TPixels.Value > 17) a17 = TSimd.MultiplyAdd(TSimd.Broadcast(*(x + (17 * TSimd.Lanes))), w, a17);
+                    if (TPixels.Value > 18) a18 = TSimd.MultiplyAdd(TSimd.Broadcast(*(x + (18 * TSimd.Lanes))), w, a18);
+                    if (TPixels.Value > 19) a19 = TSimd.MultiplyAdd(TSimd.Broadcast(*(x + (19 * TSimd.Lanes))), w, a19);
+                    if (TPixels.Value > 20) a20 = TSimd.MultiplyAdd(TSimd.Broadcast(*(x + (20 * TSimd.Lanes))), w, a20);
+                    if (TPixels.Value > 21) a21 = TSimd.MultiplyAdd(TSimd.Broadcast(*(x + (21 * TSimd.Lanes))), w, a21);
+                    if (TPixels.Value > 22) a22 = TSimd.MultiplyAdd(TSimd.Broadcast(*(x + (22 * TSimd.Lanes))), w, a22);
+                    if (TPixels.Value > 23) a23 = TSimd.MultiplyAdd(TSimd.Broadcast(*(x + (23 * TSimd.Lanes))), w, a23);
+                    if (TPixels.Value > 24) a24 = TSimd.MultiplyAdd(TSimd.Broadcast(*(x + (24 * TSimd.Lanes))), w, a24);
+                    if (TPixels.Value > 25) a25 = TSimd.MultiplyAdd(TSimd.Broadcast(*(x + (25 * TSimd.Lanes))), w, a25);
+                    if (TPixels.Value > 26) a26 = TSimd.MultiplyAdd(TSimd.Broadcast(*(x + (26 * TSimd.Lanes))), w, a26);
+                    if (TPixels.Value > 27) a27 = TSimd.MultiplyAdd(TSimd.Broadcast(*(x + (27 * TSimd.Lanes))), w, a27);
+                    x = input + (offsets >> 32);
+                    w = TSimd.Load(weight + TSimd.Lanes);
+                    a0 = TSimd.MultiplyAdd(TSimd.Broadcast(*x), w, a0);
+                    if (TPixels.Value > 1) a1 = TSimd.MultiplyAdd(TSimd.Broadcast(*(x + TSimd.Lanes)), w, a1);
+                    if (TPixels.Value > 2) a2 = TSimd.MultiplyAdd(TSimd.Broadcast(*(x + (2 * TSimd.Lanes))), w, a2);
+                    if (TPixels.Value > 3) a3 = TSimd.MultiplyAdd(TSimd.Broadcast(*(x + (3 * TSimd.Lanes))), w, a3);
+                    if (TPixels.Value > 4) a4 = TSimd.MultiplyAdd(TSimd.Broadcast(*(x + (4 * TSimd.Lanes))), w, a4);
+                    if (TPixels.Value > 5) a5 = TSimd.MultiplyAdd(TSimd.Broadcast(*(x + (5 * TSimd.Lanes))), w, a5);
+                    if (TPixels.Value > 6) a6 = TSimd.MultiplyAdd(TSimd.Broadcast(*(x + (6 * TSimd.Lanes))), w, a6);
+                    if (TPixels.Value > 7) a7 = TSimd.MultiplyAdd(TSimd.Broadcast(*(x + (7 * TSimd.Lanes))), w, a7);
+                    if (TPixels.Value > 8) a8 = TSimd.MultiplyAdd(TSimd.Broadcast(*(x + (8 * TSimd.Lanes))), w, a8);
+                    if (TPixels.Value > 9) a9 = TSimd.MultiplyAdd(TSimd.Broadcast(*(x + (9 * TSimd.Lanes))), w, a9);
+                    if (TPixels.Value > 10) a10 = TSimd.MultiplyAdd(TSimd.Broadcast(*(x + (10 * TSimd.Lanes))), w, a10);
+                    if (TPixels.Value > 11) a11 = TSimd.MultiplyAdd(TSimd.Broadcast(*(x + (11 * TSimd.Lanes))), w, a11);
+                    if (TPixels.Value > 12) a12 = TSimd.MultiplyAdd(TSimd.Broadcast(*(x + (12 * TSimd.Lanes))), w, a12);
+                    if (TPixels.Value > 13) a13 = TSimd.MultiplyAdd(TSimd.Broadcast(*(x + (13 * TSimd.Lanes))), w, a13);
+                    if (TPixels.Value > 14) a14 = TSimd.MultiplyAdd(TSimd.Broadcast(*(x + (14 * TSimd.Lanes))), w, a14);
+                    if (TPixels.Value > 15) a15 = TSimd.MultiplyAdd(TSimd.Broadcast(*(x + (15 * TSimd.Lanes))), w, a15);
+                    if (TPixels.Value > 16) a16 = TSimd.MultiplyAdd(TSimd.Broadcast(*(x + (16 * TSimd.Lanes))), w, a16);
+                    if (TPixels.Value > 17) a17 = TSimd.MultiplyAdd(TSimd.Broadcast(*(x + (17 * TSimd.Lanes))), w, a17);
+                    if (TPixels.Value > 18) a18 = TSimd.MultiplyAdd(TSimd.Broadcast(*(x + (18 * TSimd.Lanes))), w, a18);
+                    if (TPixels.Value > 19) a19 = TSimd.MultiplyAdd(TSimd.Broadcast(*(x + (19 * TSimd.Lanes))), w, a19);
+                    if (TPixels.Value > 20) a20 = TSimd.MultiplyAdd(TSimd.Broadcast(*(x + (20 * TSimd.Lanes))), w, a20);
+                    if (TPixels.Value > 21) a21 = TSimd.MultiplyAdd(TSimd.Broadcast(*(x + (21 * TSimd.Lanes))), w, a21);
+                    if (TPixels.Value > 22) a22 = TSimd.MultiplyAdd(TSimd.Broadcast(*(x + (22 * TSimd.Lanes))), w, a22);
+                    if (TPixels.Value > 23) a23 = TSimd.MultiplyAdd(TSimd.Broadcast(*(x + (23 * TSimd.Lanes))), w, a23);
+                    if (TPixels.Value > 24) a24 = TSimd.MultiplyAdd(TSimd.Broadcast(*(x + (24 * TSimd.Lanes))), w, a24);
+                    if (TPixels.Value > 25) a25 = TSimd.MultiplyAdd(TSimd.Broadcast(*(x + (25 * TSimd.Lanes))), w, a25);
+                    if (TPixels.Value > 26) a26 = TSimd.MultiplyAdd(TSimd.Broadcast(*(x + (26 * TSimd.Lanes))), w, a26);
+                    if (TPixels.Value > 27) a27 = TSimd.MultiplyAdd(TSimd.Broadcast(*(x + (27 * TSimd.Lanes))), w, a27);
+                }
+
+                if (left > 0)
                 {
                     float* x = input + *offset++;
                     TVector w = TSimd.Load(weight);

@@ -117,7 +117,7 @@ internal sealed unsafe class PatchBand
     /// <param name="input">The whole input, NCHW.</param>
     /// <param name="image">Image of the batch.</param>
     /// <param name="firstRow">Row of the patches; the band may reach beyond them.</param>
-    /// <param name="scratch">Memory of <see cref="ScratchBytes"/>; the band lies at its begin.</param>
+    /// <param name="scratch">Memory of <see cref="ScratchBytes"/>; the band lies at its start.</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public void Deal(float* input, int image, int firstRow, byte* scratch)
     {
