@@ -113,19 +113,21 @@ internal sealed unsafe class PatchBand
         (channel * ChannelFloats) + (((Slot(ky * _shape.DilationY, _shape.StrideY, _rowPhases, _rowsPerPhase) * RowVectors)
             + Slot(kx * _shape.DilationX, _shape.StrideX, _columnPhases, _columnsPerPhase)) * _lanes);
 
-    /// <summary>Deals the band that begins with row <paramref name="firstRow"/> of every patch.</summary>
+    /// <summary>Deals what <paramref name="rows"/> rows of every patch read, from row <paramref name="firstRow"/> on.</summary>
     /// <param name="input">The whole input, NCHW.</param>
     /// <param name="image">Image of the batch.</param>
-    /// <param name="firstRow">Row of the patches; the band may reach beyond them.</param>
+    /// <param name="firstRow">First output row of the patches.</param>
+    /// <param name="rows">Output rows, at most <see cref="Rows"/>.</param>
     /// <param name="scratch">Memory of <see cref="ScratchBytes"/>; the band lies at its start.</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public void Deal(float* input, int image, int firstRow, byte* scratch)
+    public void Deal(float* input, int image, int firstRow, int rows, byte* scratch)
     {
         var band = (float*)scratch;
         var offsets = (int*)(scratch + BandBytes);
         int* rowMasks = offsets + (RowSlots * _pieces * _lanes);
         float* guarded = (float*)(scratch + BandBytes + TableBytes) + Piece;
         PlanRows(firstRow, offsets, rowMasks);
+        int dealt = _rowsPerPhase - Rows + rows;
         nint plane = (nint)_shape.InHeight * _shape.InWidth;
         nint before = image * _shape.InChannels * plane;
         nint all = _shape.Batch * _shape.InChannels * plane;
@@ -139,9 +141,9 @@ internal sealed unsafe class PatchBand
                 source = guarded;
             }
 
-            if (_lanes == 1) DealScalars(source, band, offsets, rowMasks);
-            else if (_lanes == 16 && Avx512F.IsSupported) DealWide(source, band, offsets, rowMasks);
-            else DealVectors(source, band, offsets, rowMasks);
+            if (_lanes == 1) DealScalars(source, band, offsets, rowMasks, dealt);
+            else if (_lanes == 16 && Avx512F.IsSupported) DealWide(source, band, offsets, rowMasks, dealt);
+            else DealVectors(source, band, offsets, rowMasks, dealt);
         }
     }
 
@@ -192,12 +194,18 @@ internal sealed unsafe class PatchBand
 
     // Four columns of all sixteen lanes at a time: each quarter of a register is transposed like a 4 x 4 tile.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void DealWide(float* plane, float* target, int* offset, int* rowMasks)
+    private void DealWide(float* plane, float* target, int* offset, int* rowMasks, int dealt)
     {
         var slots = (int*)_columnSlots.Pointer;
         var masks = (float*)_columnMasks.Pointer;
         for (int row = 0; row < RowSlots; row++, target += RowVectors * 16, rowMasks += 16)
         {
+            if (row % _rowsPerPhase >= dealt)
+            {
+                offset += _pieces * 16;
+                continue;
+            }
+
             Vector512<float> rowMask = Vector512.Load((float*)rowMasks);
             bool insideRows = Vector512.EqualsAll(rowMask.AsInt32(), Vector512<int>.AllBitsSet);
             for (int piece = 0; piece < _pieces; piece++, offset += 16)
@@ -231,13 +239,19 @@ internal sealed unsafe class PatchBand
         Vector256.Create(Vector128.Load(plane + offset[8]), Vector128.Load(plane + offset[12])));
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void DealVectors(float* plane, float* target, int* offset, int* rowMasks)
+    private void DealVectors(float* plane, float* target, int* offset, int* rowMasks, int dealt)
     {
         int lanes = _lanes;
         var slots = (int*)_columnSlots.Pointer;
         var masks = (float*)_columnMasks.Pointer;
         for (int row = 0; row < RowSlots; row++, target += RowVectors * lanes, rowMasks += lanes)
         {
+            if (row % _rowsPerPhase >= dealt)
+            {
+                offset += _pieces * lanes;
+                continue;
+            }
+
             for (int piece = 0; piece < _pieces; piece++, offset += lanes)
             {
                 for (int lane = 0; lane < lanes; lane += 4)
@@ -269,12 +283,13 @@ internal sealed unsafe class PatchBand
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void DealScalars(float* plane, float* target, int* offset, int* rowMasks)
+    private void DealScalars(float* plane, float* target, int* offset, int* rowMasks, int dealt)
     {
         var slots = (int*)_columnSlots.Pointer;
         var masks = (int*)_columnMasks.Pointer;
         for (int row = 0; row < RowSlots; row++, target += RowVectors)
         {
+            if (row % _rowsPerPhase >= dealt) continue;
             for (int column = 0; column < _pieces * Piece; column++)
             {
                 bool inside = (rowMasks[row] & masks[column]) != 0;

@@ -19,7 +19,6 @@ internal sealed unsafe class PreparedPatchConv<TSimd, TVector> : PreparedUnstruc
     private readonly LanePatches _patches;
     private readonly PatchBand _band;
     private readonly TilePlan.Split _tiles;
-    private readonly int _bands;
     private readonly AlignedBuffer _lanes;
     private readonly delegate*<UnstructuredTile*, void> _bigTile;
     private readonly delegate*<UnstructuredTile*, void> _smallTile;
@@ -30,8 +29,8 @@ internal sealed unsafe class PreparedPatchConv<TSimd, TVector> : PreparedUnstruc
         int count = UnstructuredWeights.CountOf(weights);
         _patches = LanePatches.Choose(shape, TSimd.Lanes, count);
         var rows = (int)Math.Clamp(BandBytes / (shape.InChannels * PatchBand.RowBytes(shape, _patches)), 1, _patches.Height);
-        _bands = (_patches.Height + rows - 1) / rows;
-        _band = new PatchBand(shape, _patches, (_patches.Height + _bands - 1) / _bands);
+        int bands = (_patches.Height + rows - 1) / rows;
+        _band = new PatchBand(shape, _patches, (_patches.Height + bands - 1) / bands);
         _tiles = SparseConvCost.PatchTiles(_patches.Width);
         _bigTile = UnstructuredTiles<TSimd, TVector>.Get(_tiles.Size);
         _smallTile = _tiles.Small > 0 ? UnstructuredTiles<TSimd, TVector>.Get(_tiles.Size - 1) : null;
@@ -47,7 +46,7 @@ internal sealed unsafe class PreparedPatchConv<TSimd, TVector> : PreparedUnstruc
     protected override UnstructuredWeights Weights { get; }
 
     /// <inheritdoc/>
-    protected override int Units => Shape.Batch * _bands;
+    protected override int Units => Shape.Batch * _patches.Height;
 
     /// <inheritdoc/>
     protected override int TileFloats => _tiles.Size * TSimd.Lanes;
@@ -69,12 +68,13 @@ internal sealed unsafe class PreparedPatchConv<TSimd, TVector> : PreparedUnstruc
     {
         UnstructuredTile one = *tile;
         one.Output = null;
-        for (int unit = firstUnit; unit < endUnit; unit++)
+        int endRow;
+        for (int unit = firstUnit; unit < endUnit; unit += endRow - (unit % _patches.Height))
         {
-            int image = unit / _bands;
-            int firstRow = unit % _bands * _band.Rows;
-            _band.Deal(input, image, firstRow, scratch);
-            int endRow = Math.Min(firstRow + _band.Rows, _patches.Height);
+            int image = unit / _patches.Height;
+            int firstRow = unit % _patches.Height;
+            endRow = Math.Min(firstRow + Math.Min(_band.Rows, endUnit - unit), _patches.Height);
+            _band.Deal(input, image, firstRow, endRow - firstRow, scratch);
             for (int row = firstRow; row < endRow; row++)
             {
                 nint at = ((nint)image * Shape.OutChannels * tile->OutputStride) + ((nint)row * Shape.OutWidth);

@@ -82,7 +82,7 @@ internal abstract unsafe class PreparedUnstructuredConv : PreparedConv
     private void RunPart(Operands operands, int part, int parts)
     {
         int units = Units;
-        bool byUnits = units % parts == 0 || units >= 4 * parts;
+        bool byUnits = units % parts == 0 || units >= 3 * parts;
         int firstUnit = byUnits ? (int)((long)units * part / parts) : 0;
         int endUnit = byUnits ? (int)((long)units * (part + 1) / parts) : units;
         int firstChannel = byUnits ? 0 : (int)((long)Shape.OutChannels * part / parts);
