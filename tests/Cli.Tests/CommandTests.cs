@@ -86,8 +86,36 @@ public class CommandTests
         {
             Assert.True(row.GetProperty("medianUs").GetDouble() > 0);
             Assert.InRange(row.GetProperty("maxRelError").GetDouble(), 0, 1e-4);
-            foreach (string field in new[] { "kernel", "form", "sparsity", "threads", "p10Us", "p90Us", "gflops" }) Assert.True(row.TryGetProperty(field, out _), field);
+            foreach (string field in new[] { "kernel", "form", "sparsity", "threads", "p10Us", "p90Us", "gflops", "vsDense", "runSparsity" }) Assert.True(row.TryGetProperty(field, out _), field);
         }
+
+        Assert.Equal(JsonValueKind.Null, document.RootElement.GetProperty("breakEven").ValueKind);
+    }
+
+    [Fact]
+    public void Kernels_takes_several_sparsities()
+    {
+        string[] layer = ["kernels", "--conv", "1x64x16x16:64k3p1", "--form", "unstructured", "--rounds", "3"];
+        (int code, string output, _) = Run([.. layer, "--sparsity", "0.1,0.98", "--json", "-"]);
+        Assert.Equal(0, code);
+        using JsonDocument document = JsonDocument.Parse(output);
+        JsonElement[] rows = [.. document.RootElement.GetProperty("rows").EnumerateArray()];
+        foreach (double sparsity in new[] { 0.1, 0.98 })
+        {
+            JsonElement[] run = [.. rows.Where(row => row.GetProperty("runSparsity").GetDouble() == sparsity)];
+            Assert.Single(run, row => row.GetProperty("picked").GetBoolean());
+            Assert.Equal(1, run.Where(row => row.GetProperty("form").GetString() == "dense").Max(row => row.GetProperty("vsDense").GetDouble()));
+            Assert.All(run, row => Assert.Equal(row.GetProperty("form").GetString() == "dense" ? 0 : sparsity, row.GetProperty("sparsity").GetDouble()));
+        }
+
+        Assert.InRange(document.RootElement.GetProperty("breakEven").GetDouble(), 0.1, 0.98);
+        (code, output, _) = Run([.. layer, "--sparsity", "0.1,0.98"]);
+        Assert.Equal(0, code);
+        Assert.Contains("vs dense", output, StringComparison.Ordinal);
+        Assert.Contains("break-even: unstructured", output, StringComparison.Ordinal);
+        Assert.Equal(2, Run([.. layer, "--sparsity", "0.1,x"]).Code);
+        Assert.Equal(2, Run([.. layer, "--sparsity", "0.5,"]).Code);
+        Assert.Equal(2, Run([.. layer, "--sparsity", "1"]).Code);
     }
 
     [Fact]

@@ -24,8 +24,8 @@ internal sealed class KernelsVerb : ComputeVerb
     public string Form { get; set; } = "dense";
 
     /// <summary>Share of zeros.</summary>
-    [Option("sparsity", MetaValue = "S", HelpText = "Share of zero weights or blocks, 0 to below 1.")]
-    public double Sparsity { get; set; }
+    [Option("sparsity", MetaValue = "S[,S...]", HelpText = "Share of zero weights or blocks, 0 to below 1. Several shares give a table each, and the break-even sparsity of block and unstructured.")]
+    public string Sparsity { get; set; } = "0";
 
     /// <summary>Element type.</summary>
     [Option("dtype", Default = "f32", MetaValue = "TYPE", HelpText = "Element type: f32.")]
@@ -42,24 +42,60 @@ internal sealed class KernelsVerb : ComputeVerb
         if (Type != "f32") throw new UsageException($"--dtype {Type}: this build times f32 kernels only.");
         ConvShape shape = ConvShape.Parse(Conv);
         if (Groups is { } groups) shape = ConvShape.Parse((shape with { Groups = groups }).ToString());
-        if (!(Sparsity >= 0 && Sparsity < 1)) throw new UsageException($"--sparsity {Sparsity}: expected 0 to below 1.");
-        WeightForm form = ParseForm(Form, Sparsity, ref shape);
-        KernelComparison comparison = KernelComparison.Run(shape, form, form == WeightForm.Dense ? 0 : Sparsity, Threads, Epilogue.Relu, null, Rounds, cancellation);
-        var result = new KernelRows(comparison.Shape.ToString(), comparison.PickOverBest, [.. comparison.Rows.Select(KernelRow.Of)]);
+        double[] sparsities = ParseSparsities(Sparsity);
+        var runs = new List<(double Sparsity, KernelComparison Comparison)>();
+        WeightForm form = WeightForm.Dense;
+        foreach (double sparsity in sparsities)
+        {
+            ConvShape layer = shape;
+            form = ParseForm(Form, sparsity, ref layer);
+            runs.Add((sparsity, KernelComparison.Run(layer, form, form == WeightForm.Dense ? 0 : sparsity, Threads, Epilogue.Relu, null, Rounds, cancellation)));
+        }
+
+        double? breakEven = form != WeightForm.Dense && runs.Count > 1 ? KernelComparison.BreakEven(runs, form) : null;
+        var result = new KernelRows(
+            runs[0].Comparison.Shape.ToString(),
+            runs.Max(run => run.Comparison.PickOverBest),
+            breakEven,
+            [.. runs.SelectMany(run => run.Comparison.Rows.Select(row => KernelRow.Of(row, run.Sparsity)))]);
         WriteJson(terminal, result, KernelRowsJson.Default.KernelRows);
         if (JsonOnStdout) return Task.FromResult(ExitCode.Done);
+        foreach ((_, KernelComparison comparison) in runs) Write(terminal, comparison);
+        if (form != WeightForm.Dense && runs.Count > 1)
+        {
+            terminal.Line(breakEven is { } share
+                ? $"break-even: {Name(form)} is faster than the best dense kernel from sparsity {Number(share, "0.00")} on"
+                : $"break-even: {Name(form)} is slower than the best dense kernel up to sparsity {Number(sparsities.Max(), "0.##")}");
+        }
 
-        var table = new ResultTable("kernel", "form", "tile", ">sparsity", ">median us", ">p10 us", ">p90 us", ">dense GFLOP/s", ">max rel error", "pick");
+        return Task.FromResult(ExitCode.Done);
+    }
+
+    private static double[] ParseSparsities(string text)
+    {
+        string[] parts = text.Split(',', StringSplitOptions.TrimEntries);
+        var values = new double[parts.Length];
+        for (int i = 0; i < parts.Length; i++)
+        {
+            if (!double.TryParse(parts[i], NumberStyles.Float, CultureInfo.InvariantCulture, out values[i]) || !(values[i] >= 0 && values[i] < 1))
+                throw new UsageException($"--sparsity {text}: expected numbers from 0 to below 1, separated by commas.");
+        }
+
+        return values;
+    }
+
+    private void Write(Terminal terminal, KernelComparison comparison)
+    {
+        var table = new ResultTable("kernel", "form", "tile", ">sparsity", ">median us", ">p10 us", ">p90 us", ">dense GFLOP/s", ">vs dense", ">max rel error", "pick");
         foreach (KernelTiming row in comparison.Rows)
         {
             table.Add(row.Kernel, Name(row.Form), row.Tile, Number(row.Sparsity, "0.##"), Number(row.MedianMicroseconds, "F1"), Number(row.P10Microseconds, "F1"),
-                Number(row.P90Microseconds, "F1"), Number(row.Gflops, "F1"), Number(row.MaxRelativeError, "0.0e0"), row.IsPicked ? "*" : "");
+                Number(row.P90Microseconds, "F1"), Number(row.Gflops, "F1"), Number(row.VersusDense, "F2"), Number(row.MaxRelativeError, "0.0e0"), row.IsPicked ? "*" : "");
         }
 
         terminal.Line($"{comparison.Shape}, {Threads} thread(s): {Number(comparison.Shape.MultiplyAdds / 1e6, "0.###")} M multiply-adds dense");
         terminal.Write(table);
         terminal.Line($"pick / best: {Number(comparison.PickOverBest, "F2")}");
-        return Task.FromResult(ExitCode.Done);
     }
 
     private static WeightForm ParseForm(string text, double sparsity, ref ConvShape shape)
@@ -91,9 +127,10 @@ internal sealed class KernelsVerb : ComputeVerb
 
 /// <summary>JSON form of a kernel comparison.</summary>
 /// <param name="Conv">The layer.</param>
-/// <param name="PickOverBest">Median time of the pick over that of the fastest kernel.</param>
-/// <param name="Rows">One row per kernel, fastest first.</param>
-internal sealed record KernelRows(string Conv, double PickOverBest, IReadOnlyList<KernelRow> Rows)
+/// <param name="PickOverBest">Median time of the pick over that of the fastest kernel; the largest over all sparsities.</param>
+/// <param name="BreakEven">Sparsity from which on the form is faster than dense; null with one sparsity, and when none of them is enough.</param>
+/// <param name="Rows">One row per kernel, fastest first, for one sparsity after the other.</param>
+internal sealed record KernelRows(string Conv, double PickOverBest, double? BreakEven, IReadOnlyList<KernelRow> Rows)
 {
     /// <summary>Schema name.</summary>
     public string Schema { get; init; } = "coinference.kernels/1";
@@ -110,13 +147,16 @@ internal sealed record KernelRows(string Conv, double PickOverBest, IReadOnlyLis
 /// <param name="Gflops">Operations of the dense layer per median time, in 1e9 per second.</param>
 /// <param name="MaxRelError">Largest difference from the scalar reference, relative to its largest magnitude.</param>
 /// <param name="Picked">Whether a session would pick it.</param>
+/// <param name="VsDense">Median time of the fastest dense kernel of the same run over that of this kernel.</param>
+/// <param name="RunSparsity">The <c>--sparsity</c> of the run that the row belongs to.</param>
 internal sealed record KernelRow(
-    string Kernel, string Form, double Sparsity, int Threads, double MedianUs, double P10Us, double P90Us, double Gflops, double MaxRelError, bool Picked)
+    string Kernel, string Form, double Sparsity, int Threads, double MedianUs, double P10Us, double P90Us, double Gflops, double MaxRelError, bool Picked,
+    double VsDense, double RunSparsity)
 {
     /// <summary>The row of a timing.</summary>
-    public static KernelRow Of(KernelTiming timing) => new(
+    public static KernelRow Of(KernelTiming timing, double runSparsity) => new(
         timing.Kernel, timing.Form.ToString().ToLowerInvariant(), timing.Sparsity, timing.Threads, timing.MedianMicroseconds, timing.P10Microseconds,
-        timing.P90Microseconds, timing.Gflops, timing.MaxRelativeError, timing.IsPicked);
+        timing.P90Microseconds, timing.Gflops, timing.MaxRelativeError, timing.IsPicked, timing.VersusDense, runSparsity);
 }
 
 /// <summary>Source-generated JSON of <see cref="KernelRows"/>.</summary>

@@ -17,6 +17,7 @@ namespace CoInference.Runtime.Execution;
 /// <param name="Gflops">Floating-point operations of the dense layer per median time, in 1e9 per second.</param>
 /// <param name="MaxRelativeError">Largest difference from the scalar reference, relative to its largest magnitude.</param>
 /// <param name="IsPicked">Whether a session would run the layer on this kernel.</param>
+/// <param name="VersusDense">Median time of the fastest dense kernel of the same run over that of this kernel: above 1 the zeros pay.</param>
 public sealed record KernelTiming(
     string Kernel,
     WeightForm Form,
@@ -28,7 +29,8 @@ public sealed record KernelTiming(
     double P90Microseconds,
     double Gflops,
     double MaxRelativeError,
-    bool IsPicked);
+    bool IsPicked,
+    double VersusDense);
 
 /// <summary>All kernels that can run one layer, timed against each other and checked against the scalar reference.</summary>
 /// <param name="Shape">The layer.</param>
@@ -40,6 +42,28 @@ public sealed record KernelComparison(ConvShape Shape, IReadOnlyList<KernelTimin
 
     /// <summary>Median time of the pick over that of the fastest kernel: 1 when the choice is right.</summary>
     public double PickOverBest => Rows.First(row => row.IsPicked).MedianMicroseconds / Rows.Min(row => row.MedianMicroseconds);
+
+    /// <summary>How many times faster than the fastest dense kernel the fastest kernel of <paramref name="form"/> is; 0 when none of it ran.</summary>
+    public double BestVersusDense(WeightForm form) => Rows.Where(row => row.Form == form).Select(row => row.VersusDense).DefaultIfEmpty().Max();
+
+    /// <summary>
+    /// The sparsity from which on a form is faster than dense: where the straight lines through its measured ratios last pass
+    /// 1 from below.
+    /// </summary>
+    /// <param name="runs">One comparison for each sparsity.</param>
+    /// <param name="form">The form of all of them.</param>
+    /// <returns>The sparsity; that of the least sparse run when all are faster than dense, null when the sparsest is slower.</returns>
+    public static double? BreakEven(IReadOnlyList<(double Sparsity, KernelComparison Comparison)> runs, WeightForm form)
+    {
+        ArgumentNullException.ThrowIfNull(runs);
+        (double Sparsity, double Ratio)[] points = [.. runs.Select(run => (run.Sparsity, run.Comparison.BestVersusDense(form))).OrderBy(point => point.Sparsity)];
+        int last = Array.FindLastIndex(points, point => point.Ratio < 1);
+        if (last < 0) return points.Length == 0 ? null : points[0].Sparsity;
+        if (last == points.Length - 1) return null;
+        (double from, double below) = points[last];
+        (double to, double above) = points[last + 1];
+        return from + ((to - from) * (1 - below) / (above - below));
+    }
 
     /// <summary>Times and checks every kernel on a layer of random weights.</summary>
     /// <param name="shape">The layer.</param>
@@ -81,11 +105,13 @@ public sealed record KernelComparison(ConvShape Shape, IReadOnlyList<KernelTimin
         double[] errors = [.. runs.Select(run => run.MaxRelativeError())];
         double[][] samples = InterleavedTimer.Measure([.. runs.Select(run => (Action)run.Execute)], rounds, cancellation);
 
+        double[] medians = [.. samples.Select(sample => InterleavedTimer.Quantile(sample, 0.5))];
+        double dense = Enumerable.Range(0, medians.Length).Where(i => candidates[i].Convolution!.Kernel.Form == WeightForm.Dense).Min(i => medians[i]);
         var rows = new KernelTiming[runs.Length];
         for (int i = 0; i < rows.Length; i++)
         {
             ConvKernel kernel = candidates[i].Convolution!.Kernel;
-            double median = InterleavedTimer.Quantile(samples[i], 0.5);
+            double median = medians[i];
             rows[i] = new KernelTiming(
                 kernel.Name,
                 kernel.Form,
@@ -97,7 +123,8 @@ public sealed record KernelComparison(ConvShape Shape, IReadOnlyList<KernelTimin
                 InterleavedTimer.Quantile(samples[i], 0.9),
                 2e-3 * shape.MultiplyAdds / median,
                 errors[i],
-                kernel.Name == picked);
+                kernel.Name == picked,
+                dense / median);
         }
 
         Array.Sort(rows, (a, b) => a.MedianMicroseconds.CompareTo(b.MedianMicroseconds));

@@ -71,6 +71,30 @@ public class SparseConvTests
         }
     }
 
+    [Theory]
+    [MemberData(nameof(InstructionSets.Settings), MemberType = typeof(InstructionSets))]
+    public void Edge_shapes_agree_with_the_reference(string setting) => InstructionSets.Run(SparseConvChecks.EdgeShapes, setting);
+
+    [Fact]
+    public void Estimates_know_when_sparsity_pays()
+    {
+        foreach (ConvShape shape in SparseConvChecks.Layers)
+        {
+            foreach (int lanes in new[] { 4, 8, 16 })
+            {
+                double dense = ConvKernels.All.Where(kernel => kernel.Form == WeightForm.Dense && (int)kernel.Width == lanes && kernel.Name.StartsWith("conv.direct", StringComparison.Ordinal))
+                    .Min(kernel => kernel.EstimateMicroseconds(shape, 1));
+                foreach (WeightForm form in new[] { WeightForm.Block, WeightForm.Unstructured })
+                {
+                    ConvKernel kernel = ConvKernels.All.Single(row => row.Form == form && (int)row.Width == lanes);
+                    Assert.True(kernel.EstimateMicroseconds(shape, 0.1) < dense, $"{kernel.Name} at 0.1 of {shape}");
+                    Assert.True(kernel.EstimateMicroseconds(shape, 0.05) < kernel.EstimateMicroseconds(shape, 0.1), $"{kernel.Name} on {shape}");
+                    if (form == WeightForm.Unstructured) Assert.True(kernel.EstimateMicroseconds(shape, 1) > dense, $"{kernel.Name} at 1 of {shape}");
+                }
+            }
+        }
+    }
+
     [Fact]
     public unsafe void Runs_allocate_nothing()
     {

@@ -113,7 +113,30 @@ public sealed class KernelChoiceTests : IDisposable
         {
             Assert.InRange(row.MaxRelativeError, 0, 2e-5);
             Assert.InRange(row.MedianMicroseconds, row.P10Microseconds, row.P90Microseconds);
+            Assert.Equal(comparison.Rows.Where(other => other.Form == WeightForm.Dense).Min(other => other.MedianMicroseconds) / row.MedianMicroseconds, row.VersusDense, 9);
         });
+    }
+
+    [Theory]
+    [InlineData(new[] { 0.5, 1.5 }, 0.45)]
+    [InlineData(new[] { 0.5, 1.2, 0.8, 2 }, 0.65)]
+    [InlineData(new[] { 1.1, 1.2 }, 0.2)]
+    [InlineData(new[] { 0.7, 0.9 }, null)]
+    public void Break_even_is_where_the_ratio_last_passes_one(double[] ratios, double? expected)
+    {
+        double[] sparsities = ratios.Length == 2 ? [0.2, 0.7] : [0.2, 0.4, 0.6, 0.9];
+        var runs = new List<(double, KernelComparison)>();
+        for (int i = 0; i < ratios.Length; i++)
+        {
+            runs.Add((sparsities[i], new KernelComparison(LayerGraph.Shape(4, 4, 1, 4), [Row(WeightForm.Dense, 1), Row(WeightForm.Block, ratios[i]), Row(WeightForm.Block, ratios[i] / 2)])));
+        }
+
+        double? share = KernelComparison.BreakEven(runs, WeightForm.Block);
+        Assert.Equal(expected is null, share is null);
+        if (expected is { } wanted) Assert.Equal(wanted, share!.Value, 3);
+        Assert.Null(KernelComparison.BreakEven(runs, WeightForm.Unstructured));
+
+        static KernelTiming Row(WeightForm form, double versusDense) => new("k", form, "1x1", 0, 1, 1 / versusDense, 1, 1, 1, 0, false, versusDense);
     }
 
     [Fact]

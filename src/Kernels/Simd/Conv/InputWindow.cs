@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using CoInference.Kernels.Registry;
 
@@ -87,6 +88,7 @@ internal sealed unsafe class InputWindow
     /// <param name="firstBlock">First channel block to copy.</param>
     /// <param name="blocks">Channel blocks to copy.</param>
     /// <returns>What tap (0, 0) of the first output pixel of the first row reads in channel block 0.</returns>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public float* Open(float* image, float* band, int firstRow, int outputRows, int firstBlock, int blocks)
     {
         if (!Copies) return image + (firstRow * RowStep);
@@ -131,6 +133,7 @@ internal sealed unsafe class InputWindow
         return offsets;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void CopyRow(float* row, float* target)
     {
         for (int slot = 0; slot < _phases.Length; slot++)
@@ -159,6 +162,7 @@ internal sealed unsafe class InputWindow
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private void CopyPixel(float* from, float* to)
     {
         switch (_channelsPerBlock)

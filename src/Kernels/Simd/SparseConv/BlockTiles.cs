@@ -9,10 +9,13 @@ internal static unsafe class BlockTiles<TSimd, TVector>
     where TSimd : ISimd<TVector>
     where TVector : unmanaged
 {
-    /// <summary>Most pixels of a tile that the register file holds beside a weight vector and a broadcast.</summary>
-    public static int MaxPixels => TilePlan.MaxPixels((VectorWidth)TSimd.Lanes, 1);
+    // 32 registers hold the sums and the weights; broadcasts are operands of the multiply-adds and need none.
+    private const int MaxPixels512 = 28;
 
-    /// <summary>The micro-kernel of a tile of <paramref name="pixels"/> pixels, 1 to 16.</summary>
+    /// <summary>Most pixels of a tile that the register file holds beside the weights.</summary>
+    public static int MaxPixels => TSimd.Lanes == 16 ? MaxPixels512 : TilePlan.MaxPixels((VectorWidth)TSimd.Lanes, 1);
+
+    /// <summary>The micro-kernel of a tile of <paramref name="pixels"/> pixels, 1 to 28.</summary>
     public static delegate*<BlockTile*, void> Get(int pixels) => pixels switch
     {
         1 => &BlockTile<TSimd, TVector, N1>.Run,
@@ -31,6 +34,18 @@ internal static unsafe class BlockTiles<TSimd, TVector>
         14 => &BlockTile<TSimd, TVector, N14>.Run,
         15 => &BlockTile<TSimd, TVector, N15>.Run,
         16 => &BlockTile<TSimd, TVector, N16>.Run,
-        _ => throw new ArgumentOutOfRangeException(nameof(pixels), pixels, "Expected 1 to 16."),
+        17 => &BlockTile<TSimd, TVector, N17>.Run,
+        18 => &BlockTile<TSimd, TVector, N18>.Run,
+        19 => &BlockTile<TSimd, TVector, N19>.Run,
+        20 => &BlockTile<TSimd, TVector, N20>.Run,
+        21 => &BlockTile<TSimd, TVector, N21>.Run,
+        22 => &BlockTile<TSimd, TVector, N22>.Run,
+        23 => &BlockTile<TSimd, TVector, N23>.Run,
+        24 => &BlockTile<TSimd, TVector, N24>.Run,
+        25 => &BlockTile<TSimd, TVector, N25>.Run,
+        26 => &BlockTile<TSimd, TVector, N26>.Run,
+        27 => &BlockTile<TSimd, TVector, N27>.Run,
+        28 => &BlockTile<TSimd, TVector, N28>.Run,
+        _ => throw new ArgumentOutOfRangeException(nameof(pixels), pixels, "Expected 1 to 28."),
     };
 }

@@ -10,20 +10,59 @@ internal static class SparseConvCost
     /// <summary>Work below this many cycles is not worth a hand-off to other threads.</summary>
     public const double ParallelCycles = DirectConvCost.ParallelCycles;
 
-    // Two loads feed each multiply-add, and the input of many channels comes from the second-level cache.
-    private const double CyclesPerUnstructuredVector = 1.1;
+    /// <summary>Most vectors of a tile of 1x1 layers.</summary>
+    public const int FlatTileVectors = 4;
+
+    // Patches share input among neighbouring vectors, so that wide tiles still read few of it.
+    private const int PatchTileVectors = 8;
+
+    // A multiply-add loads its input; the weight is loaded once for all vectors of a tile. Tiles of one or two vectors are
+    // bound by the latency of their sums.
+    private const double CyclesPerUnstructuredVector = 0.8;
+    private const double CyclesPerUnstructuredWeight = 0.4;
+    private const double LeastCyclesPerWeight = 2.2;
+    private const double CyclesPerRunVector = 6;
+    private const double CyclesPerCopiedRunVector = 2.5;
+    private const double CyclesPerPatchVector = 9;
+    private const double CyclesPerDealtVector = 11;
+
     private const double CyclesPerBlockVector = 0.62;
-    private const double CyclesPerCopiedVector = 2.5;
-    private const double CyclesPerStoredVector = 3;
+    private const double CyclesPerBlockStore = 6;
+    private const double CyclesPerBlockCopy = 5;
+
+    /// <summary>Whether the pixels of an image form one run: 1x1 kernels without stride and padding.</summary>
+    public static bool IsFlat(ConvShape shape) =>
+        shape is { KernelHeight: 1, KernelWidth: 1, StrideY: 1, StrideX: 1, PadTop: 0, PadLeft: 0, PadBottom: 0, PadRight: 0 };
+
+    /// <summary>How a row of <paramref name="vectors"/> vectors of patches is cut into tiles.</summary>
+    public static TilePlan.Split PatchTiles(int vectors) => TilePlan.Balance(vectors, PatchTileVectors);
+
+    /// <summary>Expected cycles of the unstructured form for one image whose pixels are dealt to lanes in <paramref name="patches"/>.</summary>
+    /// <param name="shape">The layer.</param>
+    /// <param name="patches">How pixels are dealt to lanes.</param>
+    /// <param name="weights">Weights that are not zero.</param>
+    public static double PatchCycles(ConvShape shape, LanePatches patches, double weights)
+    {
+        TilePlan.Split tiles = PatchTiles(patches.Width);
+        double row = tiles.Big * WeightCycles(tiles.Size);
+        if (tiles.Small > 0) row += tiles.Small * WeightCycles(tiles.Size - 1);
+        double vectors = (double)patches.Height * patches.Width;
+        return (patches.Height * row * weights)
+            + (vectors * shape.OutChannels * CyclesPerPatchVector)
+            + ((double)shape.InChannels * Dealt(patches.Height, shape.KernelHeight, shape.StrideY, shape.DilationY)
+                * Dealt(patches.Width, shape.KernelWidth, shape.StrideX, shape.DilationX) * CyclesPerDealtVector);
+    }
 
     /// <summary>Expected cycles of the unstructured form on one thread.</summary>
     public static double UnstructuredCycles(ConvShape shape, VectorWidth width, double density)
     {
-        double pixelVectors = Math.Ceiling((double)shape.OutHeight * shape.OutWidth / (int)width);
-        double perPixelVector = (density * shape.WeightCount * CyclesPerUnstructuredVector)
-            + (shape.InChannels * shape.KernelWidth * CyclesPerCopiedVector)
-            + (shape.OutChannels * CyclesPerStoredVector);
-        return shape.Batch * pixelVectors * perPixelVector;
+        double weights = density * shape.WeightCount;
+        if (!IsFlat(shape)) return shape.Batch * PatchCycles(shape, LanePatches.Choose(shape, (int)width, weights), weights);
+        int pixels = shape.OutHeight * shape.OutWidth;
+        double vectors = Math.Ceiling((double)pixels / (int)width);
+        double copied = pixels % (int)width == 0 ? 0 : CyclesPerCopiedRunVector;
+        return shape.Batch * vectors
+            * ((weights * WeightCycles(FlatTileVectors) / FlatTileVectors) + (shape.OutChannels * CyclesPerRunVector) + (shape.InChannels * copied));
     }
 
     /// <summary>Expected microseconds of the unstructured form on one thread.</summary>
@@ -35,12 +74,20 @@ internal static class SparseConvCost
     {
         double pixels = (double)shape.OutHeight * shape.OutWidth;
         double outputBlocks = Math.Ceiling((double)shape.OutChannels / (int)width);
-        double inputVectors = Math.Ceiling((double)shape.InChannels / (int)width) * shape.InHeight * shape.InWidth;
+        bool copies = shape.PadTop + shape.PadLeft + shape.PadBottom + shape.PadRight > 0 || shape.StrideX > 1;
+        double copied = copies ? Math.Ceiling((double)shape.InChannels / (int)width) * shape.InHeight * shape.InWidth : 0;
         double taps = (double)shape.InChannels / shape.Groups * shape.KernelHeight * shape.KernelWidth;
-        return shape.Batch * ((pixels * outputBlocks * ((density * taps * CyclesPerBlockVector) + CyclesPerStoredVector)) + (inputVectors * CyclesPerCopiedVector));
+        return shape.Batch * ((pixels * outputBlocks * ((density * taps * CyclesPerBlockVector) + CyclesPerBlockStore)) + (copied * CyclesPerBlockCopy));
     }
 
     /// <summary>Expected microseconds of the block form on one thread.</summary>
     public static double BlockMicroseconds(ConvShape shape, VectorWidth width, double density) =>
         BlockCycles(shape, width, density) / DirectConvCost.CyclesPerMicrosecond;
+
+    // Cycles that a weight takes for all vectors of a tile.
+    private static double WeightCycles(int vectors) => Math.Max(LeastCyclesPerWeight, (vectors * CyclesPerUnstructuredVector) + CyclesPerUnstructuredWeight);
+
+    // Input rows or columns that are dealt for each lane: those between the taps of a strided 1x1 kernel are not.
+    private static int Dealt(int outputs, int taps, int stride, int dilation) =>
+        taps == 1 ? outputs : ((outputs - 1) * stride) + ((taps - 1) * dilation) + 1;
 }

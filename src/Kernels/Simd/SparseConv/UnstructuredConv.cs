@@ -26,7 +26,7 @@ internal sealed class UnstructuredConv<TSimd, TVector> : ConvKernel
     public override VectorWidth Width => (VectorWidth)TSimd.Lanes;
 
     /// <inheritdoc/>
-    public override string Tile => $"{UnstructuredTiles<TSimd, TVector>.MaxVectors * TSimd.Lanes}x1";
+    public override string Tile => $"{SparseConvCost.FlatTileVectors * TSimd.Lanes}x1";
 
     /// <inheritdoc/>
     public override ActivationLayout InputLayout(ConvShape shape) => ActivationLayout.Nchw;
@@ -35,7 +35,7 @@ internal sealed class UnstructuredConv<TSimd, TVector> : ConvKernel
     public override ActivationLayout OutputLayout(ConvShape shape) => ActivationLayout.Nchw;
 
     /// <inheritdoc/>
-    public override bool Supports(ConvShape shape) => CpuFeatures.Supports(Width) && PixelWindow.Addresses(shape, TSimd.Lanes);
+    public override bool Supports(ConvShape shape) => CpuFeatures.Supports(Width) && PreparedPatchConv<TSimd, TVector>.Addresses(shape);
 
     /// <inheritdoc/>
     public override double EstimateMicroseconds(ConvShape shape, double density) => SparseConvCost.UnstructuredMicroseconds(shape, Width, density);
@@ -44,6 +44,8 @@ internal sealed class UnstructuredConv<TSimd, TVector> : ConvKernel
     public override PreparedConv Prepare(ConvShape shape, Epilogue epilogue, ReadOnlySpan<float> weights, ReadOnlySpan<float> bias)
     {
         ConvArguments.Require(this, shape, weights, bias);
-        return new PreparedUnstructuredConv<TSimd, TVector>(shape, epilogue, weights, bias);
+        return SparseConvCost.IsFlat(shape)
+            ? new PreparedFlatConv<TSimd, TVector>(shape, epilogue, weights, bias)
+            : new PreparedPatchConv<TSimd, TVector>(shape, epilogue, weights, bias);
     }
 }

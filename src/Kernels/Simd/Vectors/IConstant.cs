@@ -125,3 +125,87 @@ internal readonly struct N16 : IConstant
     /// <inheritdoc/>
     public static int Value => 16;
 }
+
+/// <summary>17.</summary>
+internal readonly struct N17 : IConstant
+{
+    /// <inheritdoc/>
+    public static int Value => 17;
+}
+
+/// <summary>18.</summary>
+internal readonly struct N18 : IConstant
+{
+    /// <inheritdoc/>
+    public static int Value => 18;
+}
+
+/// <summary>19.</summary>
+internal readonly struct N19 : IConstant
+{
+    /// <inheritdoc/>
+    public static int Value => 19;
+}
+
+/// <summary>20.</summary>
+internal readonly struct N20 : IConstant
+{
+    /// <inheritdoc/>
+    public static int Value => 20;
+}
+
+/// <summary>21.</summary>
+internal readonly struct N21 : IConstant
+{
+    /// <inheritdoc/>
+    public static int Value => 21;
+}
+
+/// <summary>22.</summary>
+internal readonly struct N22 : IConstant
+{
+    /// <inheritdoc/>
+    public static int Value => 22;
+}
+
+/// <summary>23.</summary>
+internal readonly struct N23 : IConstant
+{
+    /// <inheritdoc/>
+    public static int Value => 23;
+}
+
+/// <summary>24.</summary>
+internal readonly struct N24 : IConstant
+{
+    /// <inheritdoc/>
+    public static int Value => 24;
+}
+
+/// <summary>25.</summary>
+internal readonly struct N25 : IConstant
+{
+    /// <inheritdoc/>
+    public static int Value => 25;
+}
+
+/// <summary>26.</summary>
+internal readonly struct N26 : IConstant
+{
+    /// <inheritdoc/>
+    public static int Value => 26;
+}
+
+/// <summary>27.</summary>
+internal readonly struct N27 : IConstant
+{
+    /// <inheritdoc/>
+    public static int Value => 27;
+}
+
+/// <summary>28.</summary>
+internal readonly struct N28 : IConstant
+{
+    /// <inheritdoc/>
+    public static int Value => 28;
+}
