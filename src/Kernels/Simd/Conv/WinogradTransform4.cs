@@ -21,7 +21,7 @@ internal readonly unsafe struct WinogradTransform4<TSimd, TVector> : IWinogradTr
     public static ReadOnlySpan<double> Points => [0, InverseRoot2, -InverseRoot2, Root2, -Root2];
 
     /// <inheritdoc/>
-    public static double ErrorUnits => 8;
+    public static double ErrorUnits => 24;
 
     /// <inheritdoc/>
     public static double PatchCycles => 150;
