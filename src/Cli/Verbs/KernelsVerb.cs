@@ -44,7 +44,7 @@ internal sealed class KernelsVerb : ComputeVerb
         if (Groups is { } groups) shape = ConvShape.Parse((shape with { Groups = groups }).ToString());
         if (!(Sparsity >= 0 && Sparsity < 1)) throw new UsageException($"--sparsity {Sparsity}: expected 0 to below 1.");
         WeightForm form = ParseForm(Form, Sparsity, ref shape);
-        KernelComparison comparison = KernelComparison.Run(shape, form, form == WeightForm.Dense ? 0 : Sparsity, Threads, Epilogue.Relu, null, Rounds, cancellation);
+        KernelComparison comparison = KernelComparison.Run(shape, form, form == WeightForm.Dense ? 0 : Sparsity, Threads, Epilogue.Relu, null, Rounds, Precise, cancellation);
         var result = new KernelRows(comparison.Shape.ToString(), comparison.PickOverBest, [.. comparison.Rows.Select(KernelRow.Of)]);
         WriteJson(terminal, result, KernelRowsJson.Default.KernelRows);
         if (JsonOnStdout) return Task.FromResult(ExitCode.Done);

@@ -66,7 +66,7 @@ internal sealed class ProfileVerb : ComputeVerb
         if (Samples < 1 || LayerRuns < 1) throw new UsageException("--samples and --layer-runs: expected at least 1.");
         if (!(Slowdown >= 1 && Slowdown <= 1e6)) throw new UsageException($"--slowdown {Slowdown}: expected 1 to 1000000.");
         Graph graph = OnnxModel.Load(Model);
-        var session = new SessionOptions { BatchSize = Batch, Threads = Threads };
+        var session = new SessionOptions { BatchSize = Batch, Threads = Threads, Precise = Precise };
         if (Tune) session = session with { Chooser = await TuneAsync(terminal, graph, session, cancellation).ConfigureAwait(false) };
         if (Sweep is not null) await SweepAsync(terminal, graph, session, cancellation).ConfigureAwait(false);
         var options = new ProfileOptions
