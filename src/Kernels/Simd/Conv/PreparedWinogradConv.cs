@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using CoInference.Kernels.Devices;
 using CoInference.Kernels.Registry;
 using CoInference.Kernels.Simd.Vectors;
@@ -154,6 +155,7 @@ internal sealed unsafe class PreparedWinogradConv<TSimd, TVector, TLanes, TTrans
         return buffer;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void RunPart(Operands operands, int part, int parts)
     {
         // Patches are shared out where there are enough of them. Weights that outweigh the caches are shared out instead:
@@ -189,6 +191,7 @@ internal sealed unsafe class PreparedWinogradConv<TSimd, TVector, TLanes, TTrans
         TransformOutput(operands, products, outputPlane, edge + Lined(EdgeInputFloats), firstPatch, patches, firstBlock, blocks);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void Multiply(float* transformed, nint inputPlane, float* products, nint outputPlane, int patches, int firstGroup, int endGroup)
     {
         nint noOffset = 0;
@@ -241,6 +244,7 @@ internal sealed unsafe class PreparedWinogradConv<TSimd, TVector, TLanes, TTrans
         return (lines + turns - 1) / turns;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void TransformInput(float* input, float* transformed, nint plane, float* edge, int firstPatch, int patches)
     {
         int height = _shape.InHeight, width = _shape.InWidth;
@@ -298,6 +302,7 @@ internal sealed unsafe class PreparedWinogradConv<TSimd, TVector, TLanes, TTrans
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void TransformOutput(
         Operands operands, float* products, nint plane, float* edge, int firstPatch, int patches, int firstBlock, int blocks)
     {
@@ -350,6 +355,7 @@ internal sealed unsafe class PreparedWinogradConv<TSimd, TVector, TLanes, TTrans
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Copy(float* source, nint sourceRow, float* target, nint targetRow, int rows, int columns)
     {
         for (; rows > 0; rows--, source += sourceRow, target += targetRow)
