@@ -284,9 +284,15 @@ internal sealed unsafe class PreparedWinogradConv<TSimd, TVector, TLanes, TTrans
                 int columns = (count * Size) + 2;
                 int firstX = Math.Clamp(-x, 0, columns), endX = Math.Clamp(width - x, firstX, columns);
                 int firstY = Math.Clamp(-y, 0, Size + 2), endY = Math.Clamp(height - y, firstY, Size + 2);
-                new Span<float>(edge, (Size + 2) * edgeColumns * TLanes.Value).Clear();
                 arguments.Count = count;
                 arguments.RowStep = (nint)edgeColumns * TLanes.Value;
+                for (int line = 0; line < Size + 2; line++)
+                {
+                    bool outside = line < firstY || line >= endY;
+                    Clear(edge + (line * arguments.RowStep), 0, outside ? columns : firstX);
+                    if (!outside) Clear(edge + (line * arguments.RowStep), endX, columns);
+                }
+
                 arguments.Pixels = edge;
                 nint corner = (((nint)firstY * width) + firstX) * TLanes.Value;
                 for (int block = 0; block < _inputBlocks; block++)
@@ -353,6 +359,12 @@ internal sealed unsafe class PreparedWinogradConv<TSimd, TVector, TLanes, TTrans
 
             done += count;
         }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Clear(float* row, int firstColumn, int endColumn)
+    {
+        for (nint at = (nint)firstColumn * TLanes.Value; at < (nint)endColumn * TLanes.Value; at += TLanes.Value) TSimd.Store(row + at, TSimd.Zero);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
