@@ -19,6 +19,9 @@ internal sealed class WinogradConv<TSimd, TVector, TLanes, TTransform> : ConvKer
     where TLanes : IConstant
     where TTransform : IWinogradTransform<TVector>
 {
+    /// <summary>Transformed weights beyond this are not worth their memory: reading them takes longer than the direct sum.</summary>
+    private const long MaximumWeightBytes = 1L << 29;
+
     /// <inheritdoc/>
     public override string Name => $"conv.winograd{TTransform.OutputSize}.v{TLanes.Value * 32}";
 
@@ -42,7 +45,8 @@ internal sealed class WinogradConv<TSimd, TVector, TLanes, TTransform> : ConvKer
 
     /// <inheritdoc/>
     public override bool Supports(ConvShape shape) => CpuFeatures.Supports(Width)
-        && shape is { KernelHeight: 3, KernelWidth: 3, StrideY: 1, StrideX: 1, DilationY: 1, DilationX: 1, Groups: 1 };
+        && shape is { KernelHeight: 3, KernelWidth: 3, StrideY: 1, StrideX: 1, DilationY: 1, DilationX: 1, Groups: 1 }
+        && (TTransform.OutputSize + 2) * (TTransform.OutputSize + 2) * sizeof(float) * (long)shape.InChannels * shape.OutChannels <= MaximumWeightBytes;
 
     /// <inheritdoc/>
     public override double EstimateMicroseconds(ConvShape shape, double density) =>
