@@ -219,7 +219,7 @@ internal sealed unsafe class PreparedWinogradConv<TSimd, TVector, TLanes, TTrans
                 nint[] tiles = _tiles[group.Blocks];
                 TilePlan.Split split = TilePlan.Balance(patches, tiles.Length - 1);
                 tile.Weights = weights + group.Weights;
-                tile.NextWeights = tile.Weights + ((nint)group.Blocks * TLanes.Value * _shape.InChannels);
+                tile.NextWeights = weights + (index + 1 < endGroup ? _groups[index + 1].Weights : _elementWeights + _groups[firstGroup].Weights);
                 tile.PrefetchLines = PrefetchLines(group.Blocks, split.Big + split.Small);
                 tile.Input = input;
                 tile.Output = output + ((group.FirstBlock - firstBlock) * blockFloats);
