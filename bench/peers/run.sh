@@ -19,6 +19,10 @@ node networks.mjs \
   "MobileNetV2=$models/mobilenetv2_dequant_fp32.onnx:1x3x224x224"
 
 echo
+echo "## Single layers, batch 1"
+node layers.mjs
+
+echo
 echo "## Exported halves of every legal cut, in ONNX Runtime"
 for model in resnet20 resnet56 mobilenetv2_dequant_fp32; do
   halves=$(mktemp -d)

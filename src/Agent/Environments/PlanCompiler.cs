@@ -20,6 +20,7 @@ public sealed class PlanCompiler
     private readonly Pruner _pruner;
     private readonly ImageSet _calibration;
     private readonly Plan _template;
+    private readonly bool _precise;
     private (IReadOnlyList<GroupDecision> Groups, Graph Pruned)? _last;
 
     /// <summary>Creates a compiler.</summary>
@@ -27,9 +28,10 @@ public sealed class PlanCompiler
     /// <param name="pruner">A pruner of that graph.</param>
     /// <param name="calibration">Images of the training split on which codecs are calibrated.</param>
     /// <param name="template">A plan with everything that all plans of a search share, the preprocessing included.</param>
-    public PlanCompiler(Graph canonical, Pruner pruner, ImageSet calibration, Plan template)
+    /// <param name="precise">As <see cref="SessionOptions.Precise"/>, for the features that codecs are calibrated on.</param>
+    public PlanCompiler(Graph canonical, Pruner pruner, ImageSet calibration, Plan template, bool precise = false)
     {
-        (_canonical, _pruner, _calibration, _template) = (canonical, pruner, calibration, template);
+        (_canonical, _pruner, _calibration, _template, _precise) = (canonical, pruner, calibration, template, precise);
         Preprocessing = template.Preprocessing ?? throw new ArgumentException("The template must say how pixels become network input.", nameof(template));
     }
 
@@ -48,7 +50,7 @@ public sealed class PlanCompiler
     /// <exception cref="InvalidDataException">The plan does not fit the network.</exception>
     /// <exception cref="OperationCanceledException">Cancelled.</exception>
     public Bundle Compile(Plan plan, CancellationToken cancellation) =>
-        BundleCompiler.CompilePruned(Pruned(plan.Groups, cancellation), plan, _calibration, Preprocessing);
+        BundleCompiler.CompilePruned(Pruned(plan.Groups, cancellation), plan, _calibration, Preprocessing, _precise);
 
     /// <summary>A few features of the unpruned network at a cut, row after row, for timing codecs on.</summary>
     public float[] Features(Cut cut)
@@ -56,7 +58,7 @@ public sealed class PlanCompiler
         int images = Math.Min(TimingImages, _calibration.Count);
         var features = new float[images * cut.Shape.Count];
         var input = new float[_calibration.ImageBytes];
-        using Session session = Session.Create(GraphSplitter.Split(_canonical, cut).Device);
+        using Session session = Session.Create(GraphSplitter.Split(_canonical, cut).Device, new SessionOptions { Precise = _precise });
         for (int i = 0; i < images; i++)
         {
             Preprocessing.Apply(_calibration.Image(i), _calibration.Channels, input);

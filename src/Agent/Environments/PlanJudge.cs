@@ -12,10 +12,11 @@ public sealed class PlanJudge
     /// <summary>Creates a judge.</summary>
     /// <param name="compiler">Compiles plans.</param>
     /// <param name="threads">Images that are worked on at a time.</param>
-    public PlanJudge(PlanCompiler compiler, int threads)
+    /// <param name="precise">As <see cref="EvaluationOptions.Precise"/>.</param>
+    public PlanJudge(PlanCompiler compiler, int threads, bool precise = false)
     {
         _compiler = compiler;
-        _options = new EvaluationOptions { Preprocessing = compiler.Preprocessing, Workers = threads };
+        _options = new EvaluationOptions { Preprocessing = compiler.Preprocessing, Workers = threads, Precise = precise };
     }
 
     /// <summary>Accuracy of a plan on a set of images.</summary>

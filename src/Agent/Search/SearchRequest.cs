@@ -51,6 +51,9 @@ public sealed record SearchRequest
     /// <summary>Threads of the edge's session.</summary>
     public int EdgeThreads { get; init; } = 1;
 
+    /// <summary>As <see cref="Runtime.Execution.SessionOptions.Precise"/>, for device and edge.</summary>
+    public bool Precise { get; init; }
+
     /// <summary>Threads for re-fitting and judging.</summary>
     public int WorkThreads { get; init; } = Environment.ProcessorCount;
 

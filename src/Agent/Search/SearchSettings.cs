@@ -15,6 +15,7 @@ internal static class SearchSettings
         ["budget"] = request.Budget.ToString(),
         ["slowdown"] = request.Slowdown.ToString("R", CultureInfo.InvariantCulture),
         ["threads"] = $"{request.DeviceThreads}+{request.EdgeThreads}",
+        ["precise"] = request.Precise ? "yes" : "no",
         ["episodes"] = request.Episodes.ToString(CultureInfo.InvariantCulture),
         ["seed"] = request.Seed.ToString(CultureInfo.InvariantCulture),
         ["decider"] = request.Decider,

@@ -37,10 +37,10 @@ internal sealed class SearchWorkbench : IDisposable
         Calibration = request.Data.Load(Split.Train, request.CalibrationImages);
         _workers = new WorkerSet(request.WorkThreads);
         _pruner = Pruner.Create(Graph, CalibrationTensor(request, Calibration), request.Pruner with { Workers = _workers }, cancellation);
-        _compiler = new PlanCompiler(Graph, _pruner, Calibration, Template(request, Graph));
-        _judge = new PlanJudge(_compiler, request.WorkThreads);
-        var device = new SessionOptions { Threads = request.DeviceThreads };
-        var edge = new SessionOptions { Threads = request.EdgeThreads };
+        _compiler = new PlanCompiler(Graph, _pruner, Calibration, Template(request, Graph), request.Precise);
+        _judge = new PlanJudge(_compiler, request.WorkThreads, request.Precise);
+        var device = new SessionOptions { Threads = request.DeviceThreads, Precise = request.Precise };
+        var edge = new SessionOptions { Threads = request.EdgeThreads, Precise = request.Precise };
         _measurer = new PlanMeasurer(JudgeImages, request.Link, request.Slowdown, device, request.MeasureSeconds);
         DeviceTable = request.DeviceTable ?? OpenTable(device, cancellation);
         Pricer = new PlanPricer(

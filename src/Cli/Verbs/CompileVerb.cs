@@ -35,6 +35,10 @@ internal sealed class CompileVerb : Verb
     [Option("calibration", Default = 128, MetaValue = "N", HelpText = "Training images for the re-fit and the codec's ranges; the same number as in the search rebuilds its bundle.")]
     public int Calibration { get; set; } = 128;
 
+    /// <summary>Whether kernels with a larger rounding error are left out.</summary>
+    [Option("precise", HelpText = PreciseHelp)]
+    public bool Precise { get; set; }
+
     /// <inheritdoc/>
     public override Task<int> RunAsync(Terminal terminal, CancellationToken cancellation)
     {
@@ -44,7 +48,7 @@ internal sealed class CompileVerb : Verb
         DataSource data = DataOptions.Source(Data, graph);
         ImageSet images = data.Load(Split.Train, Calibration);
         Preprocessing preprocessing = Preprocess is null && plan.Preprocessing is { } own ? own : DataOptions.Preprocessing(Preprocess ?? DataOptions.Auto, graph, data, terminal, cancellation);
-        Bundle bundle = BundleCompiler.Compile(graph, plan, images, preprocessing, null, cancellation).Save(Out);
+        Bundle bundle = BundleCompiler.Compile(graph, plan, images, preprocessing, null, Precise, cancellation).Save(Out);
         terminal.Line($"bundle {bundle.Id[..12]} written to {Out}");
         return Task.FromResult(ExitCode.Done);
     }

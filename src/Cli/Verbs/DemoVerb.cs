@@ -140,7 +140,7 @@ internal sealed class DemoVerb : Verb
             Decider = "",
             Bundle = null,
         };
-        return BundleCompiler.Compile(canonical, plan, data.Load(Split.Train, BundleCompiler.CodecImages), preprocessing, null, cancellation);
+        return BundleCompiler.Compile(canonical, plan, data.Load(Split.Train, BundleCompiler.CodecImages), preprocessing, cancellation: cancellation);
     }
 
     /// <summary>Starts this very program again as the edge.</summary>

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json.Serialization;
 using CoInference.Cli.Rendering;
 using CoInference.Runtime.Data;
+using CoInference.Runtime.Execution;
 using CoInference.Runtime.Graphs;
 using CoInference.Runtime.Onnx;
 using CoInference.Runtime.Plans;
@@ -42,6 +43,10 @@ internal sealed class EvalVerb : Verb
     [Option("batch", Default = 1, MetaValue = "N", HelpText = "Images per run of a session.")]
     public int Batch { get; set; } = 1;
 
+    /// <summary>Whether kernels with a larger rounding error are left out.</summary>
+    [Option("precise", HelpText = PreciseHelp)]
+    public bool Precise { get; set; }
+
     /// <summary>Accuracy bar.</summary>
     [Option("min-top1", MetaValue = "SHARE", HelpText = "Exit with 3 when top-1 accuracy (0 to 1) is below this.")]
     public double? MinTop1 { get; set; }
@@ -59,7 +64,7 @@ internal sealed class EvalVerb : Verb
             "train" => Split.Train,
             _ => throw new UsageException($"--split {Part}: expected test, validation or train."),
         };
-        var options = new EvaluationOptions { Workers = Threads ?? Environment.ProcessorCount, BatchSize = Batch };
+        var options = new EvaluationOptions { Workers = Threads ?? Environment.ProcessorCount, BatchSize = Batch, Precise = Precise };
         Evaluation evaluation = await Task.Run(() => Directory.Exists(Target)
             ? EvaluateBundle(split, cancellation)
             : EvaluateModel(terminal, options, split, cancellation), cancellation).ConfigureAwait(false);
@@ -89,7 +94,7 @@ internal sealed class EvalVerb : Verb
     {
         Bundle bundle = Bundle.Load(Target);
         ImageSet images = DataSpec.Parse(Data, new ImageSize(bundle.ImageShape[0], bundle.ImageShape[1], bundle.ImageShape[2])).Load(split, Limit);
-        using var runner = new LocalRunner(bundle);
+        using var runner = new LocalRunner(bundle, new SessionOptions { Precise = Precise });
         RunReport report = ImageSetRun.Execute(runner, images, null, null, cancellation);
         return new Evaluation(report.Top1, report.Top5, report.Images, report.Images / report.Seconds, report.Samples.Predictions, report.Payload.MeanBytes);
     }

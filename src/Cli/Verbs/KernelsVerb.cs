@@ -49,7 +49,7 @@ internal sealed class KernelsVerb : ComputeVerb
         {
             ConvShape layer = shape;
             form = ParseForm(Form, sparsity, ref layer);
-            runs.Add((sparsity, KernelComparison.Run(layer, form, form == WeightForm.Dense ? 0 : sparsity, Threads, Epilogue.Relu, null, Rounds, cancellation)));
+            runs.Add((sparsity, KernelComparison.Run(layer, form, form == WeightForm.Dense ? 0 : sparsity, Threads, Epilogue.Relu, null, Rounds, Precise, cancellation)));
         }
 
         double? breakEven = form != WeightForm.Dense && runs.Count > 1 ? KernelComparison.BreakEven(runs, form) : null;

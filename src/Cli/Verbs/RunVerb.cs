@@ -80,7 +80,7 @@ internal sealed class RunVerb : ComputeVerb
 
     private IInferenceRunner Open(Bundle bundle, EdgeAddress? address, LinkSpec? link, Terminal terminal)
     {
-        var session = new SessionOptions { Threads = Threads };
+        var session = new SessionOptions { Threads = Threads, Precise = Precise };
         if (address is null || bundle.Edge is null) return new LocalRunner(bundle, session, new Slowdown(Slowdown));
         return new DeviceRunner(bundle, address, new DeviceRunnerOptions
         {

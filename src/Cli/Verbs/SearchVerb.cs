@@ -168,6 +168,7 @@ internal sealed class SearchVerb : ComputeVerb
             Slowdown = Slowdown,
             DeviceThreads = Threads,
             EdgeThreads = EdgeThreads,
+            Precise = Precise,
             Episodes = Episodes,
             Seed = Seed,
             Decider = Decider,

@@ -36,7 +36,7 @@ internal sealed class ServeVerb : ComputeVerb
         if (bundle.Edge is null) throw new InvalidDataException($"Bundle '{Folder}' runs on the device alone: it has no edge half to serve.");
         var options = new EdgeServerOptions
         {
-            Session = new SessionOptions { Threads = Threads },
+            Session = new SessionOptions { Threads = Threads, Precise = Precise },
             Concurrency = Concurrency,
             MaxClients = MaxClients,
             Log = terminal.Message,

@@ -13,6 +13,9 @@ namespace CoInference.Cli.Verbs;
 /// </summary>
 internal abstract class Verb
 {
+    /// <summary>What <c>--precise</c> does.</summary>
+    protected const string PreciseHelp = "Leave out Winograd kernels, whose rounding error is larger than that of plain summation.";
+
     /// <summary>Whether progress and messages are suppressed.</summary>
     [Option("quiet", HelpText = "No progress and no messages; errors still go to stderr.")]
     public bool Quiet { get; set; }
@@ -66,6 +69,10 @@ internal abstract class ComputeVerb : Verb
     /// <summary>Seed of everything random.</summary>
     [Option("seed", Default = 0, MetaValue = "N", HelpText = "Seed of everything random.")]
     public int Seed { get; set; }
+
+    /// <summary>Whether kernels with a larger rounding error are left out.</summary>
+    [Option("precise", HelpText = PreciseHelp)]
+    public bool Precise { get; set; }
 
     /// <summary>Checks the options shared by these verbs.</summary>
     /// <exception cref="UsageException">The device is unknown or the thread count out of range.</exception>

@@ -21,6 +21,13 @@ public abstract class ConvKernel
     /// <summary>Register tile as shown in tables, e.g. <c>14x32</c> (pixels x output channels).</summary>
     public abstract string Tile { get; }
 
+    /// <summary>
+    /// For a kernel that computes by other sums than those of the definition: a bound of its rounding error, in units of
+    /// 2^-24 x the largest |x| of the input x the largest sum of |w| of an output channel. Null for kernels that add the
+    /// products themselves, in whatever order: their error is that of summation.
+    /// </summary>
+    public virtual double? ErrorUnits => null;
+
     /// <summary>Layout the kernel reads for this shape.</summary>
     public abstract ActivationLayout InputLayout(ConvShape shape);
 

@@ -16,6 +16,9 @@ public sealed record EvaluationOptions
 
     /// <summary>Where kernel choices come from.</summary>
     public KernelChooser Chooser { get; init; } = KernelChooser.Default;
+
+    /// <summary>As <see cref="SessionOptions.Precise"/>.</summary>
+    public bool Precise { get; init; }
 }
 
 /// <summary>What a network got right.</summary>

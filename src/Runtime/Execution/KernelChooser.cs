@@ -65,13 +65,14 @@ public sealed class KernelChooser
 
     /// <summary>
     /// Every way to run a layer on this CPU, sparse forms included when the weights have the zeros for them. Measured
-    /// and estimated times are never mixed: with one measurement at hand, candidates without are left out.
+    /// and estimated times are never mixed: with one measurement at hand, candidates without are left out. When
+    /// <paramref name="precise"/>, only kernels that add the products themselves are candidates.
     /// </summary>
-    internal IReadOnlyList<StepVariant> Convolutions(ConvShape shape, Epilogue epilogue, WeightZeros zeros, int threads)
+    internal IReadOnlyList<StepVariant> Convolutions(ConvShape shape, Epilogue epilogue, WeightZeros zeros, int threads, bool precise)
     {
         double weights = WeightZeros.Bucket(zeros.Weights);
         double blocks = WeightZeros.Bucket(zeros.Blocks);
-        var layer = new Layer(shape, epilogue, weights, blocks, threads);
+        var layer = new Layer(shape, epilogue, weights, blocks, threads, precise);
         if (_memo.TryGetValue(layer, out IReadOnlyList<StepVariant>? known)) return known;
         if (_memo.Count >= MaximumMemo) _memo.Clear();
         StepVariant[] all = [.. AllConvolutions(layer)];
@@ -83,13 +84,14 @@ public sealed class KernelChooser
     }
 
     /// <summary>As <see cref="Convolutions"/>, with the candidates that nobody measured.</summary>
-    internal IEnumerable<StepVariant> AllConvolutions(ConvShape shape, Epilogue epilogue, WeightZeros zeros, int threads) =>
-        AllConvolutions(new Layer(shape, epilogue, WeightZeros.Bucket(zeros.Weights), WeightZeros.Bucket(zeros.Blocks), threads));
+    internal IEnumerable<StepVariant> AllConvolutions(ConvShape shape, Epilogue epilogue, WeightZeros zeros, int threads, bool precise) =>
+        AllConvolutions(new Layer(shape, epilogue, WeightZeros.Bucket(zeros.Weights), WeightZeros.Bucket(zeros.Blocks), threads, precise));
 
     private IEnumerable<StepVariant> AllConvolutions(Layer layer)
     {
         foreach (ConvKernel kernel in ConvKernels.All)
         {
+            if (layer.Precise && kernel.ErrorUnits is not null) continue;
             double density = kernel.Form switch
             {
                 WeightForm.Unstructured => layer.Weights,
@@ -113,5 +115,5 @@ public sealed class KernelChooser
         return new StepVariant(kernel.Name, inputs, [output], time, new ConvCandidate(kernel, density, key));
     }
 
-    private readonly record struct Layer(ConvShape Shape, Epilogue Epilogue, double Weights, double Blocks, int Threads);
+    private readonly record struct Layer(ConvShape Shape, Epilogue Epilogue, double Weights, double Blocks, int Threads, bool Precise);
 }

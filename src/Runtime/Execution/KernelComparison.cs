@@ -73,6 +73,7 @@ public sealed record KernelComparison(ConvShape Shape, IReadOnlyList<KernelTimin
     /// <param name="epilogue">What is fused into the store; a residual of random values is made when it has one.</param>
     /// <param name="chooser">Whose pick is marked; null for the default.</param>
     /// <param name="rounds">Samples per kernel.</param>
+    /// <param name="precise">Whether kernels with a rounding error beyond that of summation are left out.</param>
     /// <param name="cancellation">Stops between samples.</param>
     /// <exception cref="ArgumentException">The shape is invalid or a number is out of range.</exception>
     /// <exception cref="OperationCanceledException">The run was cancelled.</exception>
@@ -84,6 +85,7 @@ public sealed record KernelComparison(ConvShape Shape, IReadOnlyList<KernelTimin
         Epilogue epilogue = default,
         KernelChooser? chooser = null,
         int rounds = DefaultRounds,
+        bool precise = false,
         CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(shape);
@@ -95,10 +97,10 @@ public sealed record KernelComparison(ConvShape Shape, IReadOnlyList<KernelTimin
         chooser ??= KernelChooser.Default;
 
         var layer = new RandomLayer(shape, epilogue, form, 1 - sparsity);
-        IReadOnlyList<StepVariant> offered = chooser.Convolutions(shape, epilogue, layer.Zeros, threads);
+        IReadOnlyList<StepVariant> offered = chooser.Convolutions(shape, epilogue, layer.Zeros, threads, precise);
         string picked = offered.MinBy(variant => variant.Microseconds)?.Kernel
             ?? throw new NotSupportedException($"No kernel of this build runs convolution {shape}.");
-        StepVariant[] candidates = [.. chooser.AllConvolutions(shape, epilogue, layer.Zeros, threads)];
+        StepVariant[] candidates = [.. chooser.AllConvolutions(shape, epilogue, layer.Zeros, threads, precise)];
         using WorkerSet? own = threads > 1 ? new WorkerSet(threads) : null;
         WorkerSet workers = own ?? WorkerSet.Single;
         LayerRun[] runs = [.. candidates.Select(candidate => new LayerRun(layer, candidate, workers))];

@@ -68,7 +68,7 @@ public static class KernelTuner
     private static StepVariant[] Candidates(ConvOperation layer, KernelChooser chooser, int threads)
     {
         const double Hopeless = 6;
-        StepVariant[] all = [.. chooser.AllConvolutions(layer.Shape, layer.Epilogue, layer.Weights.Zeros, threads)];
+        StepVariant[] all = [.. chooser.AllConvolutions(layer.Shape, layer.Epilogue, layer.Weights.Zeros, threads, precise: false)];
         double Estimate(StepVariant variant) => variant.Convolution!.Kernel.EstimateMicroseconds(layer.Shape, variant.Convolution.Density);
         double best = all.Min(Estimate);
         return [.. all.Where(variant => Estimate(variant) <= Hopeless * best)];

@@ -52,7 +52,7 @@ internal sealed class LayoutAssignment
     /// <summary>Expected time of converting a value, in microseconds; zero where the bytes do not change.</summary>
     public static double ReorderMicroseconds(PlanValue value, ActivationLayout from, ActivationLayout to)
     {
-        const double BytesPerMicrosecond = 5000;
+        const double BytesPerMicrosecond = 20000;
         if (from == to || value.Constant is not null || IsFreeReorder(value, from, to)) return 0;
         return 0.3 + ((value.Bytes(from) + value.Bytes(to)) / BytesPerMicrosecond);
     }

@@ -78,7 +78,8 @@ internal sealed record StepRecipe(Operation Operation, StepVariant Variant, int 
 /// <param name="Threads">Threads that share a step.</param>
 /// <param name="Chooser">Source of measured times.</param>
 /// <param name="ForcedKernel">Convolution kernel to use wherever it fits, or null.</param>
-internal sealed record PlanContext(int Threads, KernelChooser Chooser, string? ForcedKernel);
+/// <param name="Precise">Whether kernels with a rounding error beyond that of summation are left out.</param>
+internal sealed record PlanContext(int Threads, KernelChooser Chooser, string? ForcedKernel, bool Precise = false);
 
 /// <summary>A convolution kernel for one layer.</summary>
 /// <param name="Kernel">The registry row.</param>

@@ -29,6 +29,12 @@ public sealed record SessionOptions
     /// </summary>
     public string? ForcedKernel { get; init; }
 
+    /// <summary>
+    /// Whether layers run only on kernels that add the products of the definition: Winograd kernels, whose rounding error is
+    /// larger (see <c>ConvKernel.ErrorUnits</c>), are left out.
+    /// </summary>
+    public bool Precise { get; init; }
+
     /// <summary>Threads that share a step: of <see cref="Workers"/> when given, else <see cref="Threads"/>.</summary>
     internal int EffectiveThreads => Workers?.Threads ?? Threads;
 

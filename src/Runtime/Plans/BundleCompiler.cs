@@ -31,11 +31,13 @@ public static class BundleCompiler
     /// <param name="calibration">Images from the training split, for the re-fit and the codec; labels are not used.</param>
     /// <param name="preprocessing">How pixels become network input.</param>
     /// <param name="options">How to prune: those of the search, for the network that the search judged; null for the defaults.</param>
+    /// <param name="precise">As <see cref="SessionOptions.Precise"/>, for the features that the codec is calibrated on.</param>
     /// <param name="cancellation">Stops the re-fit.</param>
     /// <exception cref="InvalidDataException">The plan does not fit the network; the message names the field.</exception>
     /// <exception cref="OperationCanceledException">Cancelled.</exception>
     public static Bundle Compile(
-        Graph canonical, Plan plan, ImageSet calibration, Preprocessing preprocessing, PrunerOptions? options = null, CancellationToken cancellation = default)
+        Graph canonical, Plan plan, ImageSet calibration, Preprocessing preprocessing, PrunerOptions? options = null, bool precise = false,
+        CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(canonical);
         ArgumentNullException.ThrowIfNull(plan);
@@ -55,7 +57,7 @@ public static class BundleCompiler
             }
         }
 
-        return CompilePruned(pruned, plan, calibration, preprocessing);
+        return CompilePruned(pruned, plan, calibration, preprocessing, precise);
     }
 
     /// <summary>Compiles a network that has been pruned already: cuts it and calibrates the codec.</summary>
@@ -63,8 +65,9 @@ public static class BundleCompiler
     /// <param name="plan">The plan; its groups are only recorded.</param>
     /// <param name="calibration">Images from the training split for the codec; labels are not used.</param>
     /// <param name="preprocessing">How pixels become network input.</param>
+    /// <param name="precise">As <see cref="SessionOptions.Precise"/>, for the features that the codec is calibrated on.</param>
     /// <exception cref="InvalidDataException">The plan does not fit the network; the message names the field.</exception>
-    public static Bundle CompilePruned(Graph pruned, Plan plan, ImageSet calibration, Preprocessing preprocessing)
+    public static Bundle CompilePruned(Graph pruned, Plan plan, ImageSet calibration, Preprocessing preprocessing, bool precise = false)
     {
         ArgumentNullException.ThrowIfNull(pruned);
         ArgumentNullException.ThrowIfNull(plan);
@@ -79,7 +82,7 @@ public static class BundleCompiler
 
         (Graph device, Graph edge) = GraphSplitter.Split(pruned, cut);
         Graph? deviceHalf = cut.Kind == CutKind.Input ? null : device;
-        float[] features = Features(deviceHalf, cut.Shape, calibration, preprocessing);
+        float[] features = Features(deviceHalf, cut.Shape, calibration, preprocessing, precise);
         try
         {
             return Bundle.Create(plan, deviceHalf, edge, FeatureCodec.Calibrate(features, cut.Shape, decision), preprocessing);
@@ -90,12 +93,12 @@ public static class BundleCompiler
         }
     }
 
-    private static float[] Features(Graph? device, TensorShape shape, ImageSet images, Preprocessing preprocessing)
+    private static float[] Features(Graph? device, TensorShape shape, ImageSet images, Preprocessing preprocessing, bool precise)
     {
         int count = Math.Min(CodecImages, images.Count);
         var features = new float[checked(count * shape.Count)];
         var input = new float[images.ImageBytes];
-        using Session? session = device is null ? null : Session.Create(device);
+        using Session? session = device is null ? null : Session.Create(device, new SessionOptions { Precise = precise });
         for (int i = 0; i < count; i++)
         {
             Span<float> feature = features.AsSpan(i * shape.Count, shape.Count);

@@ -22,6 +22,14 @@ public class ConvKernelTests
     [MemberData(nameof(InstructionSets.Settings), MemberType = typeof(InstructionSets))]
     public void Every_row_agrees_with_the_reference(string setting) => InstructionSets.Run(ConvKernelChecks.AllRows, setting);
 
+    [Theory]
+    [MemberData(nameof(InstructionSets.Settings), MemberType = typeof(InstructionSets))]
+    public void Rows_with_an_error_bound_keep_it(string setting)
+    {
+        string output = InstructionSets.Run(ConvKernelChecks.ErrorBounds, setting);
+        Assert.Equal(setting != "scalar", output.Contains("conv.winograd4.v128", StringComparison.Ordinal));
+    }
+
     [Fact]
     public unsafe void A_run_allocates_nothing()
     {
@@ -94,6 +102,36 @@ public static class ConvKernelChecks
         new(FusedActivation.Clamp, 0f, 6f, HasResidual: true),
     ];
 
+    /// <summary>
+    /// The rows that compute by other sums stay within their stated bound on layers of up to 512 channels, with inputs of both
+    /// signs and with the positive inputs that follow a ReLU, for which sums grow instead of cancelling.
+    /// </summary>
+    public static void ErrorBounds()
+    {
+        int index = 0;
+        foreach (int channels in new[] { 1, 2, 8, 33, 128, 512 })
+        {
+            ConvShape shape = ConvShapeSets.Square(channels, channels > 100 ? 8 : 17, 24);
+            foreach (bool positive in new[] { false, true })
+            {
+                var random = new Random(index++);
+                float[] input = Values(random, shape.InChannels * shape.InHeight * shape.InWidth);
+                if (positive) input = Array.ConvertAll(input, MathF.Abs);
+                float[] weights = Values(random, shape.WeightCount);
+                var expected = new float[shape.OutChannels * shape.OutHeight * shape.OutWidth];
+                ReferenceConv.Run(shape, default, input, weights, [], [], expected);
+                foreach (ConvKernel kernel in ConvKernels.For(shape, WeightForm.Dense).Where(kernel => kernel.ErrorUnits is not null))
+                {
+                    PreparedConv prepared = kernel.Prepare(shape, default, weights, []);
+                    double unit = Math.Pow(2, -24) * Scale(shape, input, weights);
+                    double largest = Compare(
+                        kernel, prepared, shape, default, input, [], expected, kernel.ErrorUnits!.Value * unit, WorkerSet.Single, aliased: false);
+                    Console.WriteLine($"{kernel.Name} {shape} {(positive ? "positive" : "signed")}: {largest / unit:F2} of {kernel.ErrorUnits}");
+                }
+            }
+        }
+    }
+
     /// <summary>Every row on every shape it supports, on one and two threads, against the scalar reference.</summary>
     public static void AllRows()
     {
@@ -132,14 +170,15 @@ public static class ConvKernelChecks
         foreach (ConvKernel kernel in kernels)
         {
             PreparedConv prepared = kernel.Prepare(shape, epilogue, weights, bias);
-            Compare(kernel, prepared, shape, epilogue, input, residual, expected, WorkerSet.Single, aliased: false);
-            Compare(kernel, prepared, shape, epilogue, input, residual, expected, pair, aliased: epilogue.HasResidual);
+            double tolerance = Tolerance(kernel, shape, input, weights);
+            Compare(kernel, prepared, shape, epilogue, input, residual, expected, tolerance, WorkerSet.Single, aliased: false);
+            Compare(kernel, prepared, shape, epilogue, input, residual, expected, tolerance, pair, aliased: epilogue.HasResidual);
         }
     }
 
-    private static unsafe void Compare(
+    private static unsafe double Compare(
         ConvKernel kernel, PreparedConv prepared, ConvShape shape, Epilogue epilogue, float[] input, float[] residual, float[] expected,
-        WorkerSet workers, bool aliased)
+        double tolerance, WorkerSet workers, bool aliased)
     {
         ActivationLayout from = kernel.InputLayout(shape), to = kernel.OutputLayout(shape);
         int pixels = shape.OutHeight * shape.OutWidth;
@@ -156,17 +195,15 @@ public static class ConvKernelChecks
         GC.KeepAlive(addend);
         GC.KeepAlive(scratch);
 
-        // Inputs and weights lie in [-1, 1]. Each of the K products and K sums in single precision rounds by at most
-        // 2^-24 of a running sum that random signs keep near sqrt(K); K bounds it with room for any order of summation.
-        int reduction = shape.InChannels / shape.Groups * shape.KernelHeight * shape.KernelWidth;
-        double tolerance = (reduction + 4) * Math.Pow(2, -24) * Tolerance(kernel);
         int block = to.Block, blocks = to.PaddedChannels(shape.OutChannels) / block;
         float* values = (float*)output.Pointer;
+        double largest = 0;
         for (int i = 0; i < output.Length / sizeof(float); i++)
         {
             int image = i / (blocks * block * pixels), channel = (i / (pixels * block) % blocks * block) + (i % block), pixel = i / block % pixels;
             double wanted = channel < shape.OutChannels ? expected[(((image * shape.OutChannels) + channel) * pixels) + pixel] : 0;
             double error = Math.Abs(values[i] - wanted);
+            largest = Math.Max(largest, error);
             bool close = channel < shape.OutChannels ? error <= tolerance * Math.Max(1, Math.Abs(wanted)) : values[i] == 0;
             if (!close)
             {
@@ -176,10 +213,31 @@ public static class ConvKernelChecks
         }
 
         GC.KeepAlive(output);
+        return largest;
     }
 
-    /// <summary>How far a kernel may exceed the rounding of plain summation.</summary>
-    private static double Tolerance(ConvKernel kernel) => 2;
+    /// <summary>How far a kernel may be from the exact result, for results up to 1.</summary>
+    private static double Tolerance(ConvKernel kernel, ConvShape shape, float[] input, float[] weights)
+    {
+        // Inputs and weights lie in [-1, 1]. Each of the K products and K sums in single precision rounds by at most
+        // 2^-24 of a running sum that random signs keep near sqrt(K); K bounds it with room for any order of summation.
+        int reduction = shape.InChannels / shape.Groups * shape.KernelHeight * shape.KernelWidth;
+        double summation = 2 * (reduction + 4) * Math.Pow(2, -24);
+        if (kernel.ErrorUnits is not { } units) return summation;
+
+        // The kernel's own bound, and 4 roundings of bias and residual.
+        return (units * Math.Pow(2, -24) * Scale(shape, input, weights)) + (4 * Math.Pow(2, -24));
+    }
+
+    /// <summary>The largest |x| times the largest sum of |w| of an output channel: what <see cref="ConvKernel.ErrorUnits"/> are multiplied with.</summary>
+    private static double Scale(ConvShape shape, float[] input, float[] weights)
+    {
+        int filter = weights.Length / shape.OutChannels;
+        double largest = 0;
+        for (int channel = 0; channel < shape.OutChannels; channel++)
+            largest = Math.Max(largest, weights.Skip(channel * filter).Take(filter).Sum(weight => Math.Abs((double)weight)));
+        return largest * input.Max(Math.Abs);
+    }
 
     private static float[] Values(Random random, int count)
     {

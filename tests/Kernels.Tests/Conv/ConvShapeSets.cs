@@ -33,6 +33,12 @@ public static class ConvShapeSets
         Padded(12, 10, 10, 20, 3, 2) with { DilationX = 2, DilationY = 2 },
         Padded(12, 13, 11, 20, 3, 0) with { DilationX = 3, DilationY = 1, StrideX = 2 },
 
+        // Patches of a Winograd transform: inner and edge runs, runs longer than the edge buffer, more padding than a patch.
+        Padded(16, 40, 41, 24, 3, 1),
+        Padded(20, 38, 6, 16, 3, 0) with { Batch = 2 },
+        Padded(9, 6, 6, 20, 3, 2),
+        Padded(4, 3, 2, 5, 3, 7),
+
         // First layers.
         Padded(3, 32, 32, 16, 3, 1),
         Padded(3, 23, 21, 32, 3, 1) with { StrideX = 2, StrideY = 2 },
@@ -111,6 +117,9 @@ public static class ConvShapeSets
             yield return shape;
         }
     }
+
+    /// <summary>A 3x3 layer of square images with padding 1.</summary>
+    public static ConvShape Square(int inputs, int size, int outputs) => Padded(inputs, size, size, outputs, 3, 1);
 
     private static ConvShape Shape(int inputs, int height, int width, int outputs, int kernel) => new()
     {

@@ -33,6 +33,22 @@ public sealed class KernelChoiceTests : IDisposable
     }
 
     [Fact]
+    public void A_precise_session_adds_products_only()
+    {
+        Graph graph = LayerGraph.Create(64, 64, 3, 16);
+        StepSpec Layer(SessionOptions options) => Session.Describe(graph, options).Single(spec => spec.Conv is not null);
+        ConvKernel Kernel(SessionOptions options) => ConvKernels.All.Single(row => row.Name == Layer(options).Kernel);
+        var fast = new SessionOptions { Chooser = KernelChooser.Analytic };
+        Assert.NotNull(Kernel(fast).ErrorUnits);
+        Assert.Null(Kernel(fast with { Precise = true }).ErrorUnits);
+
+        // A measured time does not bring it back.
+        var taught = new KernelChooser(new Dictionary<string, double> { [Layer(fast).Key] = 0.5 });
+        Assert.NotNull(Kernel(new SessionOptions { Chooser = taught }).ErrorUnits);
+        Assert.Null(Kernel(new SessionOptions { Chooser = taught, Precise = true }).ErrorUnits);
+    }
+
+    [Fact]
     public void Tuning_measures_every_layer_once()
     {
         Graph graph = LayerGraph.Create(8, 16, 1, 6);

@@ -22,7 +22,7 @@ internal static class DirectConvCost
     private const double CopiedVectorCycles = 1.5;
     private const double GatheredVectorCycles = 8;
     private const double SecondLevelBytes = 512 * 1024;
-    private const double ActivationBytesPerCycle = 14;
+    private const double ActivationBytesPerCycle = 28;
     private const double WeightBytesPerCycle = 8;
 
     /// <summary>The tile model of a layer.</summary>

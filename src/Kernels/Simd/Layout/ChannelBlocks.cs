@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using CoInference.Kernels.Tensors;
 
@@ -6,6 +7,9 @@ namespace CoInference.Kernels.Simd.Layout;
 /// <summary>Converts activations between row-major NCHW and channel blocks.</summary>
 public static unsafe class ChannelBlocks
 {
+    /// <summary>Pixels whose blocked lines stay in the first-level cache while the planes are visited four at a time.</summary>
+    private const int ChunkPixels = 64;
+
     /// <summary>Writes some channel blocks of one image from its row-major planes; padding channels become zero.</summary>
     /// <param name="source">The image's first plane, [channels, pixels].</param>
     /// <param name="target">The image's first block, [blocks, pixels, block].</param>
@@ -22,12 +26,16 @@ public static unsafe class ChannelBlocks
             float* output = target + ((long)index * block * pixels);
             int present = Math.Min(block, channels - (index * block));
             if (present < block) new Span<float>(output, pixels * block).Clear();
-            int lane = 0;
-            for (; lane <= present - 4; lane += 4) PackFour(planes + ((long)lane * pixels), output + lane, pixels, block);
-            for (; lane < present; lane++)
+            for (int first = 0; first < pixels; first += ChunkPixels, output += (long)ChunkPixels * block, planes += ChunkPixels)
             {
-                float* plane = planes + ((long)lane * pixels);
-                for (int pixel = 0; pixel < pixels; pixel++) output[((long)pixel * block) + lane] = plane[pixel];
+                int count = Math.Min(ChunkPixels, pixels - first);
+                int lane = 0;
+                for (; lane <= present - 4; lane += 4) PackFour(planes + ((long)lane * pixels), pixels, output + lane, block, count);
+                for (; lane < present; lane++)
+                {
+                    float* plane = planes + ((long)lane * pixels);
+                    for (int pixel = 0; pixel < count; pixel++) output[((long)pixel * block) + lane] = plane[pixel];
+                }
             }
         }
     }
@@ -47,12 +55,16 @@ public static unsafe class ChannelBlocks
             float* input = source + ((long)index * block * pixels);
             float* planes = target + ((long)index * block * pixels);
             int present = Math.Min(block, channels - (index * block));
-            int lane = 0;
-            for (; lane <= present - 4; lane += 4) UnpackFour(input + lane, planes + ((long)lane * pixels), pixels, block);
-            for (; lane < present; lane++)
+            for (int first = 0; first < pixels; first += ChunkPixels, input += (long)ChunkPixels * block, planes += ChunkPixels)
             {
-                float* plane = planes + ((long)lane * pixels);
-                for (int pixel = 0; pixel < pixels; pixel++) plane[pixel] = input[((long)pixel * block) + lane];
+                int count = Math.Min(ChunkPixels, pixels - first);
+                int lane = 0;
+                for (; lane <= present - 4; lane += 4) UnpackFour(input + lane, block, planes + ((long)lane * pixels), pixels, count);
+                for (; lane < present; lane++)
+                {
+                    float* plane = planes + ((long)lane * pixels);
+                    for (int pixel = 0; pixel < count; pixel++) plane[pixel] = input[((long)pixel * block) + lane];
+                }
             }
         }
     }
@@ -107,31 +119,23 @@ public static unsafe class ChannelBlocks
         }
     }
 
-    private static void PackFour(float* planes, float* output, int pixels, int block)
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void PackFour(float* planes, nint planeStep, float* output, nint block, int pixels)
     {
-        int pixel = 0;
-        for (; pixel <= pixels - 4; pixel += 4)
+        for (; pixels >= 4; pixels -= 4, planes += 4, output += 4 * block) Transpose4.Run(planes, planeStep, output, block);
+        for (; pixels > 0; pixels--, planes++, output += block)
         {
-            Transpose4.Run(planes + pixel, pixels, output + ((long)pixel * block), block);
-        }
-
-        for (; pixel < pixels; pixel++)
-        {
-            for (int lane = 0; lane < 4; lane++) output[((long)pixel * block) + lane] = planes[((long)lane * pixels) + pixel];
+            for (int lane = 0; lane < 4; lane++) output[lane] = planes[lane * planeStep];
         }
     }
 
-    private static void UnpackFour(float* input, float* planes, int pixels, int block)
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void UnpackFour(float* input, nint block, float* planes, nint planeStep, int pixels)
     {
-        int pixel = 0;
-        for (; pixel <= pixels - 4; pixel += 4)
+        for (; pixels >= 4; pixels -= 4, planes += 4, input += 4 * block) Transpose4.Run(input, block, planes, planeStep);
+        for (; pixels > 0; pixels--, planes++, input += block)
         {
-            Transpose4.Run(input + ((long)pixel * block), block, planes + pixel, pixels);
-        }
-
-        for (; pixel < pixels; pixel++)
-        {
-            for (int lane = 0; lane < 4; lane++) planes[((long)lane * pixels) + pixel] = input[((long)pixel * block) + lane];
+            for (int lane = 0; lane < 4; lane++) planes[lane * planeStep] = input[lane];
         }
     }
 }

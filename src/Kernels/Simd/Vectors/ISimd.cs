@@ -26,6 +26,9 @@ internal unsafe interface ISimd<TVector>
     /// <summary>Lane-wise sum.</summary>
     static abstract TVector Add(TVector left, TVector right);
 
+    /// <summary>Lane-wise difference.</summary>
+    static abstract TVector Subtract(TVector left, TVector right);
+
     /// <summary>Lane-wise product.</summary>
     static abstract TVector Multiply(TVector left, TVector right);
 

@@ -42,7 +42,7 @@ internal static class LayerLowering
     private static ConvOperation? Layer(NodeView view, string op, ConvShape shape, LayerWeights weights)
     {
         shape.Validate();
-        if (view.Context.Chooser.Convolutions(shape, default, weights.Zeros, view.Context.Threads).Count == 0) return null;
+        if (view.Context.Chooser.Convolutions(shape, default, weights.Zeros, view.Context.Threads, view.Context.Precise).Count == 0) return null;
         var operation = new ConvOperation(view.Node.Name, op, shape, weights);
         operation.Inputs.Add(view.Input(0)!);
         return operation;

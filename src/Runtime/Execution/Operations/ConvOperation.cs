@@ -22,7 +22,7 @@ internal sealed class ConvOperation(string node, string op, ConvShape shape, Lay
 
     public override IReadOnlyList<StepVariant> Variants(PlanContext context)
     {
-        IReadOnlyList<StepVariant> all = context.Chooser.Convolutions(Shape, Epilogue, Weights.Zeros, context.Threads);
+        IReadOnlyList<StepVariant> all = context.Chooser.Convolutions(Shape, Epilogue, Weights.Zeros, context.Threads, context.Precise);
         if (context.ForcedKernel is not { } name) return all;
         StepVariant[] forced = [.. all.Where(variant => variant.Kernel == name)];
         return forced.Length > 0 ? forced : all;

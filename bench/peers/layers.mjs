@@ -1,0 +1,70 @@
+// Single convolution layers with ReLU, batch 1: ours against ONNX Runtime, interleaved, one and two threads.
+// usage: node layers.mjs [--rounds 5] [--seconds 0.5] [--threads 1,2] [--only TEXT] [--precise]
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import path from 'node:path';
+import { open, quantiles, randomTensor, time } from './onnxruntime.mjs';
+import { writeConv } from './oneconv.mjs';
+
+const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
+const cli = path.join(root, 'src/Cli/bin/Release/net10.0/coinference.dll');
+const option = (name, fallback) => {
+  const at = process.argv.indexOf(`--${name}`);
+  return at < 0 ? fallback : process.argv[at + 1];
+};
+const rounds = Number(option('rounds', '5'));
+const seconds = Number(option('seconds', '0.5'));
+const threadCounts = option('threads', '1,2').split(',').map(Number);
+const only = option('only', '');
+const extra = process.argv.includes('--precise') ? ['--precise'] : [];
+
+const layer = (kernel, inputs, outputs, size) => ({ kernel, inputs, outputs, size, name: `${kernel}x${kernel} ${inputs}->${outputs} at ${size}^2` });
+const layers = [
+  layer(3, 64, 64, 32), layer(3, 128, 128, 16), layer(3, 64, 64, 56), layer(3, 128, 128, 28), layer(3, 256, 256, 14),
+  layer(3, 512, 512, 7), layer(1, 256, 256, 28), layer(1, 96, 24, 56), layer(3, 16, 16, 32), layer(3, 64, 64, 8),
+].filter(({ name }) => name.includes(only));
+
+function ours(file, threads) {
+  const json = execFileSync('dotnet', [cli, 'profile', file, '--threads', String(threads), '--seconds', String(seconds), '--layer-runs', '20', '--quiet', '--json', '-', ...extra], { encoding: 'utf8', maxBuffer: 1 << 28 });
+  const report = JSON.parse(json);
+  const conv = report.layers.find(step => step.op === 'Conv');
+  return { us: report.endToEnd.medianMs * 1000, alone: conv.medianUs, kernel: conv.kernel };
+}
+
+console.log('Both sides run a model of the one layer end to end, row-major in and out, so both include their own reorders to and from');
+console.log('blocked channels. "kernel us" is our convolution alone.\n');
+console.log('| layer | threads | ours us | ONNX Runtime us | ORT / ours | min .. max | kernel | kernel us |');
+console.log('|---|---|---|---|---|---|---|---|');
+const folder = mkdtempSync(path.join(tmpdir(), 'layers-'));
+const logs = {};
+try {
+  for (const shape of layers) {
+    const file = path.join(folder, 'layer.onnx');
+    writeConv(file, shape, randomTensor);
+    for (const threads of threadCounts) {
+      const session = await open(file, threads);
+      const feeds = { x: randomTensor([1, shape.inputs, shape.size, shape.size]) };
+      const mine = [], alone = [], theirs = [];
+      let kernel = '';
+      for (let round = 0; round < rounds; round++) {
+        const run = ours(file, threads);
+        mine.push(run.us);
+        alone.push(run.alone);
+        kernel = run.kernel;
+        theirs.push(1000 * quantiles(await time(session, feeds, seconds * 1000)).median);
+      }
+      const ratios = theirs.map((their, i) => their / mine[i]);
+      const ratio = quantiles(ratios).median;
+      (logs[threads] ??= []).push(Math.log(ratio));
+      console.log(`| ${shape.name} | ${threads} | ${quantiles(mine).median.toFixed(1)} | ${quantiles(theirs).median.toFixed(1)} | ${ratio.toFixed(2)} | ${Math.min(...ratios).toFixed(2)} .. ${Math.max(...ratios).toFixed(2)} | ${kernel} | ${quantiles(alone).median.toFixed(1)} |`);
+      await session.release?.();
+    }
+  }
+} finally {
+  rmSync(folder, { recursive: true });
+}
+for (const [threads, values] of Object.entries(logs)) {
+  console.log(`\ngeometric mean, ${threads} thread(s): ${Math.exp(values.reduce((a, b) => a + b, 0) / values.length).toFixed(2)}x ONNX Runtime`);
+}
