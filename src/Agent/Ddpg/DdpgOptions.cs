@@ -1,7 +1,8 @@
 namespace CoInference.Agent.Ddpg;
 
 /// <summary>
-/// Constants of the agent. The defaults are those of AMC (He et al., ECCV 2018) as its published program sets them.
+/// Constants of the agent. The defaults are those of AMC (He et al., ECCV 2018) as its published program sets them, but for
+/// <see cref="DemonstrationShare"/>.
 /// </summary>
 public sealed record DdpgOptions
 {
@@ -41,6 +42,9 @@ public sealed record DdpgOptions
     /// <summary>Factor on the deviation per further episode.</summary>
     public double NoiseDecay { get; init; } = 0.95;
 
+    /// <summary>Share of the episodes that a teacher decides, where the agent has one; not in AMC.</summary>
+    public double DemonstrationShare { get; init; } = 0.5;
+
     /// <summary>α of the moving average of batch rewards, which is subtracted from each batch's rewards.</summary>
     public double RewardAverageRate { get; init; } = 0.5;
 
@@ -60,6 +64,7 @@ public sealed record DdpgOptions
         Require(WarmUpEpisodes >= 0, nameof(WarmUpEpisodes), WarmUpEpisodes, "at least 0");
         Require(InitialNoise is >= 0 and <= 1, nameof(InitialNoise), InitialNoise, "in [0, 1]");
         Require(NoiseDecay is > 0 and <= 1, nameof(NoiseDecay), NoiseDecay, "in (0, 1]");
+        Require(DemonstrationShare is >= 0 and <= 1, nameof(DemonstrationShare), DemonstrationShare, "in [0, 1]");
         Require(RewardAverageRate is >= 0 and <= 1, nameof(RewardAverageRate), RewardAverageRate, "in [0, 1]");
     }
 

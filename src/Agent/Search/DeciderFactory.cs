@@ -22,7 +22,8 @@ public static class DeciderFactory
         switch (name)
         {
             case "ddpg":
-                return new DdpgDecider(SearchEnvironment.StateWidth, problem.Steps.Count, ddpg, seed, Math.Clamp(UniformActions()[0], 0.05, 0.95));
+                return new DdpgDecider(
+                    SearchEnvironment.StateWidth, problem.Steps.Count, ddpg, seed, Math.Clamp(UniformActions()[0], 0.05, 0.95), new GreedyDecider(problem, budgetMs));
             case "uniform":
                 return new UniformDecider(problem, budgetMs);
             case "random":
