@@ -30,7 +30,7 @@ public sealed unsafe class FeatureCodec
         SymbolCount = parameters.Kept.Length * _pixels;
         MaxPayloadBytes = parameters.IsRaw ? checked(SymbolCount * sizeof(float)) : BitPacking.PackedBytes(SymbolCount, Decision.Bits);
         if (parameters.Entropy is { } model)
-            _coder = new EntropyCoder(SymbolGrid.Of(FeatureShape, parameters.Kept.Length), Decision.Bits, model, MaxPayloadBytes);
+            _coder = new EntropyCoder(SymbolGrid.Of(FeatureShape, parameters.Kept.Length), Decision.Bits, model);
     }
 
     /// <summary>Shape of the feature, with a batch of 1.</summary>
@@ -94,7 +94,7 @@ public sealed unsafe class FeatureCodec
             Scratch scratch = Rent();
             Quantize(source, scratch.Symbols);
             // Plain packing is as short as MaxPayloadBytes and faster, so coding must gain at least a byte.
-            int coded = _coder is null ? 0 : _coder.Encode(scratch.Symbols, payload[..(MaxPayloadBytes - 1)], scratch.Work, scratch.Zeros);
+            int coded = _coder is null ? 0 : _coder.Encode(scratch.Symbols, payload[..(MaxPayloadBytes - 1)], scratch.Work);
             if (coded == 0) BitPacking.Pack(scratch.Symbols, target, SymbolCount, Decision.Bits);
             Return(scratch);
             coder = coded == 0 ? EntropyMode.Packed : EntropyMode.Coded;
@@ -122,7 +122,7 @@ public sealed unsafe class FeatureCodec
             else
             {
                 Scratch scratch = Rent();
-                if (coder == EntropyMode.Coded) _coder!.Decode(payload, scratch.Symbols, scratch.Work, scratch.Zeros);
+                if (coder == EntropyMode.Coded) _coder!.Decode(payload, scratch.Symbols, scratch.Work);
                 else BitPacking.Unpack(source, scratch.Symbols, SymbolCount, Decision.Bits);
                 Dequantize(scratch.Symbols, target);
                 Return(scratch);
@@ -198,7 +198,7 @@ public sealed unsafe class FeatureCodec
             if (Interlocked.Exchange(ref _idle[i], null) is { } scratch) return scratch;
         }
 
-        return new Scratch(SymbolCount, _coder?.WorkBytes ?? 0, SymbolGrid.Of(FeatureShape, 1).Width);
+        return new Scratch(SymbolCount, _coder?.WorkBytes ?? 0);
     }
 
     private void Return(Scratch scratch)
@@ -209,17 +209,13 @@ public sealed unsafe class FeatureCodec
         }
     }
 
-    private sealed class Scratch(int symbols, int work, int width)
+    private sealed class Scratch(int symbols, int work)
     {
         private readonly AlignedBuffer _symbols = new(symbols);
         private readonly AlignedBuffer _work = new(work);
-        private readonly AlignedBuffer _zeros = new(width);
 
         public byte* Symbols => _symbols.Pointer;
 
         public byte* Work => _work.Pointer;
-
-        /// <summary>A row of zeros, the row above the first one.</summary>
-        public byte* Zeros => _zeros.Pointer;
     }
 }
