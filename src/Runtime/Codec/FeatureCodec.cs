@@ -22,6 +22,9 @@ public sealed unsafe class FeatureCodec
     private readonly EntropyCoder? _coder;
     private readonly Scratch?[] _idle = new Scratch?[Environment.ProcessorCount];
 
+    // Then every plane can be packed on its own.
+    private bool PlanesAreWholeBytes => (long)_pixels * Decision.Bits % 8 == 0;
+
     internal FeatureCodec(CodecParameters parameters)
     {
         _parameters = parameters;
@@ -91,6 +94,13 @@ public sealed unsafe class FeatureCodec
                 return MaxPayloadBytes;
             }
 
+            if (_coder is null && PlanesAreWholeBytes)
+            {
+                Pack(source, target);
+                coder = EntropyMode.Packed;
+                return MaxPayloadBytes;
+            }
+
             Scratch scratch = Rent();
             Quantize(source, scratch.Symbols);
             // Plain packing is as short as MaxPayloadBytes and faster, so coding must gain at least a byte.
@@ -118,6 +128,10 @@ public sealed unsafe class FeatureCodec
             if (coder == EntropyMode.Raw)
             {
                 ReadRaw(payload, feature);
+            }
+            else if (coder == EntropyMode.Packed && PlanesAreWholeBytes)
+            {
+                Unpack(source, target);
             }
             else
             {
@@ -153,10 +167,18 @@ public sealed unsafe class FeatureCodec
     {
         for (int k = 0; k < _parameters.Kept.Length; k++)
         {
-            int r = _parameters.Minimum.Length == 1 ? 0 : k;
-            float inverse = CodecParameters.Inverse(_parameters.Step[r]);
-            float offset = CodecParameters.Offset(_parameters.Minimum[r], _parameters.Step[r]);
-            AffineQuantizer.Quantize(feature + ((nint)_parameters.Kept[k] * _pixels), symbols + ((nint)k * _pixels), _pixels, inverse, offset, 1 << Decision.Bits);
+            (float inverse, float offset) = Scaling(k);
+            AffineQuantizer.Quantize(Plane(feature, k), symbols + ((nint)k * _pixels), _pixels, inverse, offset, 1 << Decision.Bits);
+        }
+    }
+
+    private void Pack(float* feature, byte* packed)
+    {
+        int planeBytes = BitPacking.PackedBytes(_pixels, Decision.Bits);
+        for (int k = 0; k < _parameters.Kept.Length; k++)
+        {
+            (float inverse, float offset) = Scaling(k);
+            PackedQuantizer.Pack(Plane(feature, k), packed + ((nint)k * planeBytes), _pixels, inverse, offset, Decision.Bits);
         }
     }
 
@@ -164,9 +186,29 @@ public sealed unsafe class FeatureCodec
     {
         for (int k = 0; k < _parameters.Kept.Length; k++)
         {
-            int r = _parameters.Minimum.Length == 1 ? 0 : k;
-            AffineQuantizer.Dequantize(symbols + ((nint)k * _pixels), feature + ((nint)_parameters.Kept[k] * _pixels), _pixels, _parameters.Step[r], _parameters.Minimum[r]);
+            int r = Range(k);
+            AffineQuantizer.Dequantize(symbols + ((nint)k * _pixels), Plane(feature, k), _pixels, _parameters.Step[r], _parameters.Minimum[r]);
         }
+    }
+
+    private void Unpack(byte* packed, float* feature)
+    {
+        int planeBytes = BitPacking.PackedBytes(_pixels, Decision.Bits);
+        for (int k = 0; k < _parameters.Kept.Length; k++)
+        {
+            int r = Range(k);
+            PackedQuantizer.Unpack(packed + ((nint)k * planeBytes), Plane(feature, k), _pixels, _parameters.Step[r], _parameters.Minimum[r], Decision.Bits);
+        }
+    }
+
+    private float* Plane(float* feature, int k) => feature + ((nint)_parameters.Kept[k] * _pixels);
+
+    private int Range(int k) => _parameters.Minimum.Length == 1 ? 0 : k;
+
+    private (float Inverse, float Offset) Scaling(int k)
+    {
+        int r = Range(k);
+        return (CodecParameters.Inverse(_parameters.Step[r]), CodecParameters.Offset(_parameters.Minimum[r], _parameters.Step[r]));
     }
 
     private void WriteRaw(ReadOnlySpan<float> feature, Span<byte> payload)
