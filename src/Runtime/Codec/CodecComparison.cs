@@ -81,7 +81,7 @@ public sealed record CodecComparison(TensorShape FeatureShape, IReadOnlyList<Cod
     // The small methods between the kernels reach the compiler's last tier in the background, some time after their calls.
     private static void WarmUp(List<(string Name, int Bits, long Bytes, Action Work)> stages, CancellationToken cancellation)
     {
-        for (int pass = 0; pass < 3; pass++)
+        for (int pass = 0; pass < 6; pass++)
         {
             foreach ((_, _, _, Action work) in stages)
             {

@@ -19,6 +19,8 @@ public sealed unsafe class FeatureCodec
     private readonly CodecParameters _parameters;
     private readonly int[] _dropped;
     private readonly int _pixels;
+    private readonly float[] _inverse;
+    private readonly float[] _offset;
     private readonly EntropyCoder? _coder;
     private readonly Scratch?[] _idle = new Scratch?[Environment.ProcessorCount];
 
@@ -30,6 +32,8 @@ public sealed unsafe class FeatureCodec
         _parameters = parameters;
         _dropped = CodecParameters.Dropped(parameters.Decision.TotalChannels, parameters.Kept);
         _pixels = FeatureShape.Count / parameters.Decision.TotalChannels;
+        _inverse = Array.ConvertAll(parameters.Step, CodecParameters.Inverse);
+        _offset = [.. parameters.Minimum.Zip(parameters.Step, CodecParameters.Offset)];
         SymbolCount = parameters.Kept.Length * _pixels;
         MaxPayloadBytes = parameters.IsRaw ? checked(SymbolCount * sizeof(float)) : BitPacking.PackedBytes(SymbolCount, Decision.Bits);
         if (parameters.Entropy is { } model)
@@ -70,7 +74,7 @@ public sealed unsafe class FeatureCodec
     /// <exception cref="IOException">The file cannot be read.</exception>
     public static FeatureCodec Load(string path) => new(CodecFile.Load(path));
 
-    /// <summary>Writes the codec file, schema <c>coinference.codec/1</c>; all numbers are read back exactly.</summary>
+    /// <summary>Writes the codec file, schema <c>coinference.codec/2</c>; all numbers are read back exactly.</summary>
     /// <exception cref="IOException">The file cannot be written.</exception>
     public void Save(string codecJsonPath) => CodecFile.Save(_parameters, codecJsonPath);
 
@@ -167,8 +171,8 @@ public sealed unsafe class FeatureCodec
     {
         for (int k = 0; k < _parameters.Kept.Length; k++)
         {
-            (float inverse, float offset) = Scaling(k);
-            AffineQuantizer.Quantize(Plane(feature, k), symbols + ((nint)k * _pixels), _pixels, inverse, offset, 1 << Decision.Bits);
+            int r = Range(k);
+            AffineQuantizer.Quantize(Plane(feature, k), symbols + ((nint)k * _pixels), _pixels, _inverse[r], _offset[r], 1 << Decision.Bits);
         }
     }
 
@@ -177,8 +181,8 @@ public sealed unsafe class FeatureCodec
         int planeBytes = BitPacking.PackedBytes(_pixels, Decision.Bits);
         for (int k = 0; k < _parameters.Kept.Length; k++)
         {
-            (float inverse, float offset) = Scaling(k);
-            PackedQuantizer.Pack(Plane(feature, k), packed + ((nint)k * planeBytes), _pixels, inverse, offset, Decision.Bits);
+            int r = Range(k);
+            PackedQuantizer.Pack(Plane(feature, k), packed + ((nint)k * planeBytes), _pixels, _inverse[r], _offset[r], Decision.Bits);
         }
     }
 
@@ -204,12 +208,6 @@ public sealed unsafe class FeatureCodec
     private float* Plane(float* feature, int k) => feature + ((nint)_parameters.Kept[k] * _pixels);
 
     private int Range(int k) => _parameters.Minimum.Length == 1 ? 0 : k;
-
-    private (float Inverse, float Offset) Scaling(int k)
-    {
-        int r = Range(k);
-        return (CodecParameters.Inverse(_parameters.Step[r]), CodecParameters.Offset(_parameters.Minimum[r], _parameters.Step[r]));
-    }
 
     private void WriteRaw(ReadOnlySpan<float> feature, Span<byte> payload)
     {

@@ -53,22 +53,20 @@ public static unsafe partial class PackedQuantizer
 
         // All values of up to 16 symbols fit one vector. A permutation looks at the lowest 4 bits of an index, so that
         // narrower symbols need no mask when the table repeats.
-        float* values = stackalloc float[16];
-        byte* symbols = stackalloc byte[16];
-        for (int i = 0; i < 16; i++) symbols[i] = (byte)(i & ((1 << bits) - 1));
-        AffineQuantizer.Dequantize(symbols, values, 16, step, minimum);
-        var table = Vector512.Load(values);
         Vector512<uint> lanes = Vector512<uint>.Indices;
+        Vector512<float> levels = Vector512.ConvertToSingle((lanes & Vector512.Create((1u << bits) - 1)).AsInt32());
+        Vector512<float> table = Vector512.Add(Vector512.Multiply(levels, Vector512.Create(step)), Vector512.Create(minimum));
         switch (bits)
         {
             case 4:
                 Vector512<uint> nibbles = (lanes & Vector512.Create(7u)) << 2;
+                Vector512<uint> halves = lanes >> 3;
                 for (int i = 0; i < end; i += Group, packed += 32)
                 {
-                    Lookup(table, Words(packed), nibbles).Store(target + i);
-                    Lookup(table, Words(packed + 8), nibbles).Store(target + i + 16);
-                    Lookup(table, Words(packed + 16), nibbles).Store(target + i + 32);
-                    Lookup(table, Words(packed + 24), nibbles).Store(target + i + 48);
+                    Lookup(table, Words(packed, halves), nibbles).Store(target + i);
+                    Lookup(table, Words(packed + 8, halves), nibbles).Store(target + i + 16);
+                    Lookup(table, Words(packed + 16, halves), nibbles).Store(target + i + 32);
+                    Lookup(table, Words(packed + 24, halves), nibbles).Store(target + i + 48);
                 }
 
                 break;
@@ -101,7 +99,7 @@ public static unsafe partial class PackedQuantizer
 
     // 8 bytes of two symbols each: the first four in the lower lanes, the others in the upper ones.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector512<uint> Words(byte* packed) => Vector512.Create(Vector256.Create(((uint*)packed)[0]), Vector256.Create(((uint*)packed)[1]));
+    private static Vector512<uint> Words(byte* packed, Vector512<uint> halves) => Avx512F.PermuteVar16x32(Vector512.Create(*(ulong*)packed).AsUInt32(), halves);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector512<float> Lookup(Vector512<float> table, Vector512<uint> words, Vector512<uint> shifts) =>
