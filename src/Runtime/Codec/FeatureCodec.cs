@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using CoInference.Kernels.Simd.Codec;
 using CoInference.Kernels.Tensors;
@@ -167,6 +168,8 @@ public sealed unsafe class FeatureCodec
         if (coder == EntropyMode.Coded ? payload.Length >= MaxPayloadBytes : payload.Length != MaxPayloadBytes) throw new InvalidDataException($"Payload: {payload.Length} bytes, expected {MaxPayloadBytes}.");
     }
 
+    // A plane takes less time than a few calls of unoptimized code: the loops over planes are compiled in full at once.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void Quantize(float* feature, byte* symbols)
     {
         for (int k = 0; k < _parameters.Kept.Length; k++)
@@ -176,6 +179,7 @@ public sealed unsafe class FeatureCodec
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void Pack(float* feature, byte* packed)
     {
         int planeBytes = BitPacking.PackedBytes(_pixels, Decision.Bits);
@@ -186,6 +190,7 @@ public sealed unsafe class FeatureCodec
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void Dequantize(byte* symbols, float* feature)
     {
         for (int k = 0; k < _parameters.Kept.Length; k++)
@@ -195,6 +200,7 @@ public sealed unsafe class FeatureCodec
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void Unpack(byte* packed, float* feature)
     {
         int planeBytes = BitPacking.PackedBytes(_pixels, Decision.Bits);

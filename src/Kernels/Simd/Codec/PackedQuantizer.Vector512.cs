@@ -9,7 +9,8 @@ public static unsafe partial class PackedQuantizer
 {
     private const int Group = 64;
 
-    // Widths that do not divide a byte take the general way.
+    // Widths that do not divide a byte take the general way. Inlined, so that the scalars before it stay in registers.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static bool HasGroups(int bits) => Vector512.IsHardwareAccelerated && Avx512BW.IsSupported && bits is 1 or 2 or 4 or 8;
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]

@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace CoInference.Kernels.Simd.Codec;
 
 /// <summary>
@@ -16,6 +18,7 @@ public static unsafe partial class PackedQuantizer
     /// <param name="inverse">Reciprocal of the step; 0 maps everything to <paramref name="offset"/>.</param>
     /// <param name="offset">Symbol of value 0, not rounded.</param>
     /// <param name="bits">Bits per symbol, 1 to 8.</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Pack(float* source, byte* packed, int count, float inverse, float offset, int bits)
     {
         int done = PackGroups(source, packed, count, inverse, offset, bits);
@@ -41,6 +44,7 @@ public static unsafe partial class PackedQuantizer
     /// <param name="step">Distance between the values of neighbouring symbols.</param>
     /// <param name="minimum">Value of symbol 0.</param>
     /// <param name="bits">Bits per symbol, 1 to 8.</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Unpack(byte* packed, float* target, int count, float step, float minimum, int bits)
     {
         int done = UnpackGroups(packed, target, count, step, minimum, bits);
