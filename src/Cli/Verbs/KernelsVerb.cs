@@ -7,13 +7,24 @@ using CommandLine;
 
 namespace CoInference.Cli.Verbs;
 
-/// <summary>Times every kernel that can run one convolution and checks each against the scalar reference.</summary>
-[Verb("kernels", HelpText = "Time every kernel that can run a convolution; show the pick and how good it is.")]
+/// <summary>
+/// Times every kernel that can run one convolution and checks each against the scalar reference, or times the stages of the
+/// feature codec.
+/// </summary>
+[Verb("kernels", HelpText = "Time every kernel that can run a convolution and show how good the pick is; or time the feature codec.")]
 internal sealed class KernelsVerb : ComputeVerb
 {
     /// <summary>The layer.</summary>
-    [Option("conv", Required = true, MetaValue = "SHAPE", HelpText = "Layer as BATCHxCxHxW:OUTkKERNEL[sSTRIDE][pPAD][dDILATION][gGROUPS], e.g. 1x64x56x56:64k3s1p1.")]
+    [Option("conv", SetName = "conv", MetaValue = "SHAPE", HelpText = "Layer as BATCHxCxHxW:OUTkKERNEL[sSTRIDE][pPAD][dDILATION][gGROUPS], e.g. 1x64x56x56:64k3s1p1.")]
     public string Conv { get; set; } = "";
+
+    /// <summary>The feature.</summary>
+    [Option("codec", SetName = "codec", MetaValue = "CxHxW", HelpText = "Time the feature codec instead, on a generated feature, e.g. 64x32x32: every stage against a copy of the same floats.")]
+    public string Codec { get; set; } = "";
+
+    /// <summary>Bits per symbol.</summary>
+    [Option("bits", Default = "8,4,2", SetName = "codec", MetaValue = "LIST", HelpText = "With --codec: bits per symbol, each 1 to 8.")]
+    public string Bits { get; set; } = "8,4,2";
 
     /// <summary>Channel groups.</summary>
     [Option("groups", MetaValue = "G", HelpText = "Channel groups; overrides g in --conv.")]
@@ -39,6 +50,8 @@ internal sealed class KernelsVerb : ComputeVerb
     public override Task<int> RunAsync(Terminal terminal, CancellationToken cancellation)
     {
         CheckCompute();
+        if (Codec.Length > 0) return Task.FromResult(TimeCodec(terminal, cancellation));
+        if (Conv.Length == 0) throw new UsageException("kernels needs --conv SHAPE or --codec CxHxW.");
         if (Type != "f32") throw new UsageException($"--dtype {Type}: this build times f32 kernels only.");
         ConvShape shape = ConvShape.Parse(Conv);
         if (Groups is { } groups) shape = ConvShape.Parse((shape with { Groups = groups }).ToString());
@@ -96,6 +109,17 @@ internal sealed class KernelsVerb : ComputeVerb
         terminal.Line($"{comparison.Shape}, {Threads} thread(s): {Number(comparison.Shape.MultiplyAdds / 1e6, "0.###")} M multiply-adds dense");
         terminal.Write(table);
         terminal.Line($"pick / best: {Number(comparison.PickOverBest, "F2")}");
+    }
+
+    private int TimeCodec(Terminal terminal, CancellationToken cancellation)
+    {
+        if (Threads != 1) throw new UsageException("--codec times one thread.");
+        CodecRows rows = CodecRows.Measure(Codec, Bits, Rounds, cancellation);
+        WriteJson(terminal, rows, CodecRowsJson.Default.CodecRows);
+        if (JsonOnStdout) return ExitCode.Done;
+        terminal.Line($"{Codec} floats, 1 thread; bytes read plus bytes written, each once");
+        terminal.Write(rows.ToTable());
+        return ExitCode.Done;
     }
 
     private static WeightForm ParseForm(string text, double sparsity, ref ConvShape shape)

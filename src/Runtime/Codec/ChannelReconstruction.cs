@@ -48,7 +48,7 @@ internal sealed record ChannelReconstruction(float[] Weights, float[] Bias, floa
             }
 
             bias[d] = (float)intercept;
-            minimum[d] = samples.Minimum(dropped[d]);
+            minimum[d] = samples.Range(dropped[d]).Minimum;
         }
 
         return new ChannelReconstruction(weights, bias, minimum);

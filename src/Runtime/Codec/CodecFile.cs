@@ -9,7 +9,7 @@ namespace CoInference.Runtime.Codec;
 internal sealed record CodecFile
 {
     /// <summary>Schema name.</summary>
-    public const string SchemaName = "coinference.codec/1";
+    public const string SchemaName = "coinference.codec/2";
 
     /// <summary>Always <see cref="SchemaName"/>.</summary>
     public required string Schema { get; init; }
@@ -147,6 +147,7 @@ internal sealed record CodecFile
         if (Entropy is not { } entropy) return null;
         int levels = 1 << Bits;
         Expect(entropy.Log >= Bits && entropy.Log <= EntropyModel.MaxLog, $"entropy.log is {entropy.Log}, expected {Bits} to {EntropyModel.MaxLog}");
+        Expect(entropy.Thresholds.Length < EntropyModel.MaxClasses, $"entropy.thresholds has {entropy.Thresholds.Length} values, expected at most {EntropyModel.MaxClasses - 1}");
         for (int i = 0; i < entropy.Thresholds.Length; i++)
         {
             int least = i == 0 ? 1 : entropy.Thresholds[i - 1] + 1;

@@ -105,8 +105,9 @@ internal sealed record CodecParameters(
         for (int r = 0; r < ranges; r++)
         {
             int[] channels = options.PerTensorRange ? kept : [kept[r]];
-            float low = channels.Min(samples.Minimum);
-            float high = channels.Max(samples.Maximum);
+            (float Minimum, float Maximum)[] ends = Array.ConvertAll(channels, samples.Range);
+            float low = ends.Min(end => end.Minimum);
+            float high = ends.Max(end => end.Maximum);
             if (options.Clip)
             {
                 var histogram = new ClippingRange.SampleHistogram(low, high);

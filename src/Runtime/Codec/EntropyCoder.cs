@@ -1,351 +1,383 @@
 using System.Buffers.Binary;
 using System.Numerics;
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics.X86;
+using CoInference.Kernels.Simd.Codec;
 using CoInference.Kernels.Tensors;
 
 namespace CoInference.Runtime.Codec;
 
 /// <summary>
-/// Codes the symbols of a payload with the static tables of an <see cref="EntropyModel"/>. Larger payloads are cut into
-/// four lanes of rows that are coded independently, so that four chains of dependent table look-ups overlap.
+/// Codes the symbols of a payload with the static tables of an <see cref="EntropyModel"/>. The rows of larger payloads are
+/// dealt to up to 16 lanes, each with a coder state of its own, so that as many chains of dependent table look-ups overlap;
+/// all of them share one bit string.
 /// </summary>
 /// <remarks>
-/// A lane's bit string begins with zero bits up to the first 1, then the first state, then the bits of each symbol in order;
-/// it ends exactly at a byte, in state 0. With four lanes, the lengths of the first three precede the bit strings, as
-/// 16-bit numbers, or 32-bit ones where a payload could exceed 65,535 bytes. The encoder works backwards, from the last
-/// symbol and the end of its buffer.
+/// Lanes take consecutive rows; when the rows do not divide evenly the first lanes have one more. The bit string begins with
+/// zero bits up to the first 1, then the first state of each lane in log bits, then for each position of a row, from the
+/// first rows on, the bits of that symbol of every lane, lanes ascending. It ends exactly at a byte, with all lanes in state
+/// 0. The encoder works backwards, from the last symbols and the end of its buffer.
+/// <para>Interleaved states over one bit string: F. Giesen, "Interleaved entropy coders", 2014.</para>
 /// </remarks>
-internal sealed unsafe class EntropyCoder
+internal sealed unsafe partial class EntropyCoder
 {
-    private const int ManyLanes = 4;
+    private const int Group = 4;
+    private const int MaxLanes = 16;
+
+    // A lane costs log bits, so short payloads get few: the share of the states in a code stays near one percent.
     private const int SymbolsForManyLanes = 4096;
+    private const int SymbolsForGroup = 1024;
+
+    // Decoding reads whole vectors; encoding writes whole words.
+    private const int Slack = 64;
+
+    // A plane's distributions, one per class, lie beside each other in one 32-bit word.
+    private const int DistributionBits = 4;
 
     private readonly SymbolGrid _grid;
     private readonly int _log;
-    private readonly int _levels;
-    private readonly int _classes;
+    private readonly int _bits;
     private readonly int _lanes;
-    private readonly int _lengthBytes;
-    private readonly byte[] _classOf;
-    private readonly byte[] _contexts;
+    private readonly int _rows;
+    private readonly int _longLanes;
+    private readonly byte[] _shiftOf;
+    private readonly uint[] _contexts;
+    private readonly short[] _thresholds;
     private readonly AlignedBuffer _decoder;
     private readonly AlignedBuffer _steps;
     private readonly AlignedBuffer _states;
 
-    public EntropyCoder(SymbolGrid grid, int bits, EntropyModel model, int maxPayloadBytes)
+    public EntropyCoder(SymbolGrid grid, int bits, EntropyModel model)
     {
         _grid = grid;
+        _bits = bits;
         _log = model.Log;
-        _levels = 1 << bits;
-        _classes = model.ClassCount;
-        _lanes = grid.Count >= SymbolsForManyLanes && grid.Rows >= ManyLanes ? ManyLanes : 1;
-        _lengthBytes = maxPayloadBytes <= ushort.MaxValue ? sizeof(ushort) : sizeof(uint);
-        _classOf = EntropyModel.ClassTable(model.Thresholds, _levels);
-        _contexts = Array.ConvertAll(model.Contexts, context => (byte)context);
+        _lanes = Math.Min(grid.Rows, grid.Count >= SymbolsForManyLanes ? MaxLanes : grid.Count >= SymbolsForGroup ? Group : 1);
+        (_rows, _longLanes) = Math.DivRem(grid.Rows, _lanes);
+        int levels = 1 << bits;
+        _shiftOf = Array.ConvertAll(EntropyModel.ClassTable(model.Thresholds, levels), index => (byte)(index * DistributionBits));
+        _contexts = new uint[grid.Planes];
+        for (int i = 0; i < model.Contexts.Length; i++)
+            _contexts[i / model.ClassCount] |= (uint)model.Contexts[i] << (i % model.ClassCount * DistributionBits);
+        _thresholds = new short[EntropyModel.MaxClasses - 1];
+        Array.Fill(_thresholds, short.MaxValue);
+        for (int i = 0; i < model.Thresholds.Length; i++) _thresholds[i] = (short)(model.Thresholds[i] - 1);
         int distributions = model.Frequencies.Length;
         int length = 1 << _log;
         _decoder = new AlignedBuffer((long)distributions * length * sizeof(uint));
-        _steps = new AlignedBuffer((long)distributions * _levels * sizeof(TansTable.EncoderStep));
-        _states = new AlignedBuffer((long)distributions * length * sizeof(ushort));
+        _steps = new AlignedBuffer((long)distributions * levels * sizeof(uint));
+        // Vectors gather 32 bits at a time, the last ones from behind the end.
+        _states = new AlignedBuffer(((long)distributions * length * sizeof(ushort)) + sizeof(ushort));
         for (int d = 0; d < distributions; d++)
         {
             TansTable.FillDecoder(model.Frequencies[d], _log, new Span<uint>((uint*)_decoder.Pointer + ((nint)d * length), length));
             TansTable.FillEncoder(
                 model.Frequencies[d],
                 _log,
-                new Span<TansTable.EncoderStep>((TansTable.EncoderStep*)_steps.Pointer + ((nint)d * _levels), _levels),
+                new Span<uint>((uint*)_steps.Pointer + ((nint)d * levels), levels),
                 new Span<ushort>((ushort*)_states.Pointer + ((nint)d * length), length));
         }
     }
 
     /// <summary>Working memory that <see cref="Encode"/> and <see cref="Decode"/> need, in bytes.</summary>
-    /// <remarks>A symbol takes at most log bits; a damaged lane is noticed only at the end of a row.</remarks>
-    public int WorkBytes => checked((int)Math.Max(
-        (long)_lanes * LaneBytes,
-        _grid.Count + (((long)_grid.Width * _log) / 8) + 32));
+    /// <remarks>A symbol takes at most log bits; a damaged payload is noticed only at the end of a row.</remarks>
+    public int WorkBytes => checked((int)(ColumnBytes + Math.Max(EncodedBytes, _grid.Count + (((long)_lanes * (_grid.Width + 1) * _log) / 8) + Slack)));
 
-    private long LaneBytes => ((((((long)_grid.Rows / _lanes) + 1) * _grid.Width * _log) + 7) / 8) + 16;
+    private long ColumnBytes => (long)_lanes * (_rows + 1) * _grid.Width;
+
+    private long EncodedBytes => (((((long)_grid.Count + _lanes) * _log) + 7) / 8) + Slack;
 
     /// <summary>Codes symbols.</summary>
     /// <param name="symbols">The symbols of one feature.</param>
     /// <param name="payload">Receives the code.</param>
     /// <param name="work"><see cref="WorkBytes"/> of memory.</param>
-    /// <param name="zeros">A row of zeros.</param>
     /// <returns>Length of the code; 0 when it does not fit the payload.</returns>
-    public int Encode(byte* symbols, Span<byte> payload, byte* work, byte* zeros)
+    public int Encode(byte* symbols, Span<byte> payload, byte* work)
     {
-        int header = (_lanes - 1) * _lengthBytes;
-        EncoderLane* lanes = stackalloc EncoderLane[ManyLanes];
-        for (int i = 0; i < _lanes; i++)
-            lanes[i] = new EncoderLane { State = 1u << _log, Target = work + ((i + 1) * LaneBytes), FirstRow = FirstRow(i), Row = FirstRow(i + 1) - 1 };
-        fixed (byte* classOf = _classOf)
-        fixed (byte* contexts = _contexts)
+        byte* columns = work;
+        byte* end = work + ColumnBytes + EncodedBytes;
+        LaneInterleaving.ToColumns(symbols, columns, _lanes, _rows * _grid.Width, _longLanes, _grid.Width);
+        uint* states = stackalloc uint[MaxLanes];
+        for (int k = 0; k < _lanes; k++) states[k] = 1u << _log;
+        byte* rowTables = stackalloc byte[Row.Bytes];
+        var row = new Row(rowTables);
+        var writer = new BitWriter { Target = end };
+        fixed (byte* shiftOf = _shiftOf)
+        fixed (uint* contexts = _contexts)
         {
-            var tables = new Tables(classOf, contexts, symbols, zeros);
-            if (_lanes == ManyLanes)
+            row.ShiftOf = shiftOf;
+            for (int y = _longLanes > 0 ? _rows : _rows - 1; y >= 0; y--)
             {
-                for (int i = 0; i < _grid.Rows / ManyLanes; i++) EncodeFourRows(lanes, tables);
-            }
-
-            for (int i = 0; i < _lanes; i++)
-            {
-                while (lanes[i].Row >= lanes[i].FirstRow) EncodeRow(ref lanes[i], tables);
-                Finish(ref lanes[i]);
+                int lanes = y < _rows ? _lanes : _longLanes;
+                bool edge = Enter(ref row, y, lanes, columns, contexts);
+                if (lanes == MaxLanes && UsesVectors)
+                {
+                    if (edge) EncodeRow512<HasEdge>(row, states, ref writer);
+                    else EncodeRow512<NoEdge>(row, states, ref writer);
+                }
+                else if (edge) EncodeRow<HasEdge>(row, states, lanes, ref writer);
+                else EncodeRow<NoEdge>(row, states, lanes, ref writer);
             }
         }
 
-        int total = header;
-        for (int i = 0; i < _lanes; i++)
-        {
-            var length = (int)(work + ((i + 1) * LaneBytes) - lanes[i].Target);
-            if (length > payload.Length - total) return 0;
-            if (i < _lanes - 1)
-            {
-                Span<byte> field = payload[(i * _lengthBytes)..];
-                if (_lengthBytes == sizeof(ushort)) BinaryPrimitives.WriteUInt16LittleEndian(field, (ushort)length);
-                else BinaryPrimitives.WriteInt32LittleEndian(field, length);
-            }
-
-            new ReadOnlySpan<byte>(lanes[i].Target, length).CopyTo(payload[total..]);
-            total += length;
-        }
-
-        return total;
+        for (int k = _lanes - 1; k >= 0; k--) writer.Put(states[k] & ((1u << _log) - 1), _log);
+        writer.Put(1, 1);
+        writer.Finish();
+        var length = (int)(end - writer.Target);
+        if (length > payload.Length) return 0;
+        new ReadOnlySpan<byte>(writer.Target, length).CopyTo(payload);
+        return length;
     }
 
     /// <summary>Restores symbols.</summary>
     /// <param name="payload">A code; at most as long as the grid has symbols.</param>
     /// <param name="symbols">Receives the symbols of one feature.</param>
     /// <param name="work"><see cref="WorkBytes"/> of memory.</param>
-    /// <param name="zeros">A row of zeros.</param>
     /// <exception cref="InvalidDataException">The code is not one that <see cref="Encode"/> makes.</exception>
-    public void Decode(ReadOnlySpan<byte> payload, byte* symbols, byte* work, byte* zeros)
+    public void Decode(ReadOnlySpan<byte> payload, byte* symbols, byte* work)
     {
-        int header = (_lanes - 1) * _lengthBytes;
-        if (payload.Length <= header || payload.Length > _grid.Count + header)
+        if (payload.Length > _grid.Count || ((long)payload.Length * 8) <= (long)_lanes * _log)
             throw new InvalidDataException($"Payload: {payload.Length} bytes cannot be the code of {_grid.Count} symbols.");
+        if (payload[0] == 0) throw Damaged();
 
-        // Reads run past a damaged lane for up to a row before it is noticed; behind the copy there is room for that.
-        payload[header..].CopyTo(new Span<byte>(work, WorkBytes));
-        long start = 0, end = payload.Length - header;
-        DecoderLane* lanes = stackalloc DecoderLane[ManyLanes];
-        for (int i = 0; i < _lanes; i++)
+        // Reads run past the end of a damaged code for up to a row before it is noticed; behind the copy there is room for that.
+        byte* columns = work;
+        byte* code = work + ColumnBytes;
+        payload.CopyTo(new Span<byte>(code, payload.Length));
+        long endBit = payload.Length * 8L;
+        long bit = BitOperations.TrailingZeroCount(payload[0]) + 1;
+        uint* states = stackalloc uint[MaxLanes];
+        for (int k = 0; k < _lanes; k++, bit += _log) states[k] = (uint)(ReadWord(code + (bit >> 3)) >> (int)(bit & 7)) & ((1u << _log) - 1);
+        byte* rowTables = stackalloc byte[Row.Bytes];
+        var row = new Row(rowTables);
+        fixed (byte* shiftOf = _shiftOf)
+        fixed (uint* contexts = _contexts)
         {
-            long length = end - start;
-            if (i < _lanes - 1)
+            row.ShiftOf = shiftOf;
+            for (int y = 0; y < (_longLanes > 0 ? _rows + 1 : _rows); y++)
             {
-                ReadOnlySpan<byte> field = payload[(i * _lengthBytes)..];
-                length = _lengthBytes == sizeof(ushort) ? BinaryPrimitives.ReadUInt16LittleEndian(field) : BinaryPrimitives.ReadUInt32LittleEndian(field);
+                int lanes = y < _rows ? _lanes : _longLanes;
+                bool edge = Enter(ref row, y, lanes, columns, contexts);
+                bit = lanes == MaxLanes && UsesVectors
+                    ? edge ? DecodeRow512<HasEdge>(row, states, code, bit) : DecodeRow512<NoEdge>(row, states, code, bit)
+                    : edge ? DecodeRow<HasEdge>(row, states, lanes, code, bit) : DecodeRow<NoEdge>(row, states, lanes, code, bit);
+                if (bit > endBit) throw Damaged();
             }
-
-            if (length < 1 || length > end - start || work[start] == 0) throw Damaged(i);
-            long bit = (start * 8) + BitOperations.TrailingZeroCount(work[start]) + 1;
-            start += length;
-            lanes[i] = new DecoderLane { EndBit = start * 8, FirstRow = FirstRow(i), Row = FirstRow(i), EndRow = FirstRow(i + 1) };
-            lanes[i].State = Read(work, ref bit, _log);
-            lanes[i].Bit = bit;
         }
 
-        fixed (byte* classOf = _classOf)
-        fixed (byte* contexts = _contexts)
-        {
-            var tables = new Tables(classOf, contexts, symbols, zeros);
-            if (_lanes == ManyLanes)
-            {
-                for (int i = 0; i < _grid.Rows / ManyLanes; i++)
-                {
-                    DecodeFourRows(lanes, work, tables);
-                    for (int lane = 0; lane < ManyLanes; lane++)
-                    {
-                        if (lanes[lane].Bit > lanes[lane].EndBit) throw Damaged(lane);
-                    }
-                }
-            }
-
-            for (int i = 0; i < _lanes; i++)
-            {
-                while (lanes[i].Row < lanes[i].EndRow)
-                {
-                    DecodeRow(ref lanes[i], work, tables);
-                    if (lanes[i].Bit > lanes[i].EndBit) throw Damaged(i);
-                }
-
-                if (lanes[i].Bit != lanes[i].EndBit || lanes[i].State != 0) throw Damaged(i);
-            }
-        }
+        uint rest = 0;
+        for (int k = 0; k < _lanes; k++) rest |= states[k];
+        if (bit != endBit || rest != 0) throw Damaged();
+        LaneInterleaving.ToRuns(columns, symbols, _lanes, _rows * _grid.Width, _longLanes, _grid.Width);
     }
 
-    private static InvalidDataException Damaged(int lane) => new($"Payload: lane {lane} is damaged.");
+    private static InvalidDataException Damaged() => new("Payload: the entropy code is damaged.");
 
-    private int FirstRow(int lane) => (int)((long)_grid.Rows * lane / _lanes);
-
-    // Lanes are independent: the first row of a lane does not look at the row above, which belongs to another one.
-    private byte* RowAbove(int row, int firstRow, Tables tables) =>
-        row != firstRow && row % _grid.Height != 0 ? tables.Symbols + ((nint)(row - 1) * _grid.Width) : tables.Zeros;
-
-    private byte* ContextsOf(int row, Tables tables) => tables.Contexts + ((nint)(row / _grid.Height) * _classes);
-
-    private void EncodeRow(ref EncoderLane lane, Tables tables)
+    /// <summary>Points at row <paramref name="y"/> of every lane.</summary>
+    /// <returns>Whether a lane has no row above: it is the first of its plane, or of the lane, whose rows are coded alone.</returns>
+    private bool Enter(ref Row row, int y, int lanes, byte* columns, uint* contexts)
     {
-        byte* current = tables.Symbols + ((nint)lane.Row * _grid.Width);
-        byte* up = RowAbove(lane.Row, lane.FirstRow, tables);
-        byte* contexts = ContextsOf(lane.Row, tables);
-        uint state = lane.State;
-        ulong pending = lane.Pending;
-        int filled = lane.Filled;
-        byte* target = lane.Target;
-        for (int x = _grid.Width - 1; x >= 0; x--) EncodeSymbol(ref state, ref pending, ref filled, ref target, Context(current, up, x, tables.ClassOf, contexts), current[x]);
-        lane = lane with { State = state, Pending = pending, Filled = filled, Target = target, Row = lane.Row - 1 };
+        int stride = _lanes * _grid.Width;
+        row.Current = columns + ((nint)y * stride);
+        row.Up = y > 0 ? row.Current - stride : row.Current;
+        bool edge = false;
+        for (int k = 0; k < lanes; k++)
+        {
+            int index = (k * _rows) + Math.Min(k, _longLanes) + y;
+            (int plane, int inPlane) = Math.DivRem(index, _grid.Height);
+            row.Contexts[k] = contexts[plane];
+            bool first = y == 0 || inPlane == 0;
+            row.HasUp[k] = first ? (byte)0 : (byte)0xFF;
+            row.BeforeFirst[k] = first ? (byte)0 : row.Up[k];
+            edge |= first;
+        }
+
+        return edge;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void EncodeFourRows(EncoderLane* lanes, Tables tables)
+    private void EncodeRow<TEdge>(in Row row, uint* states, int lanes, ref BitWriter bits)
+        where TEdge : struct, IEdge
     {
-        byte* classOf = tables.ClassOf;
-        byte* aRow = tables.Symbols + ((nint)lanes[0].Row * _grid.Width), aUp = RowAbove(lanes[0].Row, lanes[0].FirstRow, tables), aContexts = ContextsOf(lanes[0].Row, tables);
-        byte* bRow = tables.Symbols + ((nint)lanes[1].Row * _grid.Width), bUp = RowAbove(lanes[1].Row, lanes[1].FirstRow, tables), bContexts = ContextsOf(lanes[1].Row, tables);
-        byte* cRow = tables.Symbols + ((nint)lanes[2].Row * _grid.Width), cUp = RowAbove(lanes[2].Row, lanes[2].FirstRow, tables), cContexts = ContextsOf(lanes[2].Row, tables);
-        byte* dRow = tables.Symbols + ((nint)lanes[3].Row * _grid.Width), dUp = RowAbove(lanes[3].Row, lanes[3].FirstRow, tables), dContexts = ContextsOf(lanes[3].Row, tables);
-        uint aState = lanes[0].State, bState = lanes[1].State, cState = lanes[2].State, dState = lanes[3].State;
-        ulong aPending = lanes[0].Pending, bPending = lanes[1].Pending, cPending = lanes[2].Pending, dPending = lanes[3].Pending;
-        int aFilled = lanes[0].Filled, bFilled = lanes[1].Filled, cFilled = lanes[2].Filled, dFilled = lanes[3].Filled;
-        byte* aTarget = lanes[0].Target, bTarget = lanes[1].Target, cTarget = lanes[2].Target, dTarget = lanes[3].Target;
+        byte* hasUp = row.HasUp, shiftOf = row.ShiftOf;
+        uint* contexts = row.Contexts;
+        uint* steps = (uint*)_steps.Pointer;
+        ushort* next = (ushort*)_states.Pointer;
+        int symbolBits = _bits, log = _log, stride = _lanes;
+        BitWriter writer = bits;
         for (int x = _grid.Width - 1; x >= 0; x--)
         {
-            EncodeSymbol(ref aState, ref aPending, ref aFilled, ref aTarget, Context(aRow, aUp, x, classOf, aContexts), aRow[x]);
-            EncodeSymbol(ref bState, ref bPending, ref bFilled, ref bTarget, Context(bRow, bUp, x, classOf, bContexts), bRow[x]);
-            EncodeSymbol(ref cState, ref cPending, ref cFilled, ref cTarget, Context(cRow, cUp, x, classOf, cContexts), cRow[x]);
-            EncodeSymbol(ref dState, ref dPending, ref dFilled, ref dTarget, Context(dRow, dUp, x, classOf, dContexts), dRow[x]);
+            byte* current = row.Current + ((nint)x * stride), up = row.Up + ((nint)x * stride);
+            byte* left = x > 0 ? current - stride : row.BeforeFirst;
+            int k = lanes;
+            for (; (k & (Group - 1)) != 0; k--)
+            {
+                EncodeSymbol<TEdge>(k - 1, current, left, up, hasUp, shiftOf, contexts, steps, next, states, symbolBits, log, ref writer.Pending, ref writer.Filled);
+                writer.Flush();
+            }
+
+            for (; k > 0; k -= Group)
+            {
+                EncodeSymbol<TEdge>(k - 1, current, left, up, hasUp, shiftOf, contexts, steps, next, states, symbolBits, log, ref writer.Pending, ref writer.Filled);
+                EncodeSymbol<TEdge>(k - 2, current, left, up, hasUp, shiftOf, contexts, steps, next, states, symbolBits, log, ref writer.Pending, ref writer.Filled);
+                EncodeSymbol<TEdge>(k - 3, current, left, up, hasUp, shiftOf, contexts, steps, next, states, symbolBits, log, ref writer.Pending, ref writer.Filled);
+                EncodeSymbol<TEdge>(k - 4, current, left, up, hasUp, shiftOf, contexts, steps, next, states, symbolBits, log, ref writer.Pending, ref writer.Filled);
+                writer.Flush();
+            }
         }
 
-        lanes[0] = lanes[0] with { State = aState, Pending = aPending, Filled = aFilled, Target = aTarget, Row = lanes[0].Row - 1 };
-        lanes[1] = lanes[1] with { State = bState, Pending = bPending, Filled = bFilled, Target = bTarget, Row = lanes[1].Row - 1 };
-        lanes[2] = lanes[2] with { State = cState, Pending = cPending, Filled = cFilled, Target = cTarget, Row = lanes[2].Row - 1 };
-        lanes[3] = lanes[3] with { State = dState, Pending = dPending, Filled = dFilled, Target = dTarget, Row = lanes[3].Row - 1 };
+        bits = writer;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private long DecodeRow<TEdge>(in Row row, uint* states, int lanes, byte* code, long bit)
+        where TEdge : struct, IEdge
+    {
+        byte* hasUp = row.HasUp, shiftOf = row.ShiftOf;
+        uint* contexts = row.Contexts;
+        byte* current = row.Current, up = row.Up, left = row.BeforeFirst;
+        uint* table = (uint*)_decoder.Pointer;
+        int log = _log, stride = _lanes, groups = lanes & ~(Group - 1);
+        for (int x = 0; x < _grid.Width; x++)
+        {
+            int k = 0;
+            for (; k < groups; k += Group)
+            {
+                ulong word = ReadWord(code + (bit >> 3)) >> (int)(bit & 7);
+                uint consumed = DecodeSymbol<TEdge>(k, current, left, up, hasUp, shiftOf, contexts, table, states, log, ref word);
+                consumed += DecodeSymbol<TEdge>(k + 1, current, left, up, hasUp, shiftOf, contexts, table, states, log, ref word);
+                consumed += DecodeSymbol<TEdge>(k + 2, current, left, up, hasUp, shiftOf, contexts, table, states, log, ref word);
+                consumed += DecodeSymbol<TEdge>(k + 3, current, left, up, hasUp, shiftOf, contexts, table, states, log, ref word);
+                bit += (byte)consumed;
+            }
+
+            for (; k < lanes; k++)
+            {
+                ulong word = ReadWord(code + (bit >> 3)) >> (int)(bit & 7);
+                bit += (byte)DecodeSymbol<TEdge>(k, current, left, up, hasUp, shiftOf, contexts, table, states, log, ref word);
+            }
+
+            left = current;
+            current += stride;
+            up += stride;
+        }
+
+        return bit;
     }
 
     // The distribution of a symbol is that of its channel and of the class of its neighbours' sum.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static nint Context(byte* row, byte* up, int x, byte* classOf, byte* contexts) =>
-        contexts[classOf[(x > 0 ? row[x - 1] : 0) + up[x]]];
+    private static nint Context<TEdge>(nint lane, byte* left, byte* up, byte* hasUp, byte* shiftOf, uint* contexts)
+        where TEdge : struct, IEdge
+    {
+        uint before = left[lane], above = up[lane];
+        if (TEdge.Exists) above = before ^ ((before ^ above) & hasUp[lane]);
+        return (nint)((contexts[lane] >> shiftOf[before + above]) & ((1u << DistributionBits) - 1));
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private void EncodeSymbol(ref uint state, ref ulong pending, ref int filled, ref byte* target, nint distribution, int symbol)
+    private static void EncodeSymbol<TEdge>(
+        nint lane, byte* current, byte* left, byte* up, byte* hasUp, byte* shiftOf, uint* contexts, uint* steps, ushort* next, uint* states,
+        int symbolBits, int log, ref ulong pending, ref int filled)
+        where TEdge : struct, IEdge
     {
-        TansTable.EncoderStep step = ((TansTable.EncoderStep*)_steps.Pointer)[(distribution * _levels) + symbol];
-        int bits = (int)(state + (uint)step.DeltaBits) >> 16;
-        pending = (pending << bits) | (state & ((1u << bits) - 1));
+        nint distribution = Context<TEdge>(lane, left, up, hasUp, shiftOf, contexts);
+        uint step = steps[(distribution << symbolBits) + current[lane]];
+        uint state = states[lane];
+        int bits = TansTable.Bits(step, state);
+        pending = (pending << bits) | Low(state, (uint)bits);
         filled += bits;
-        state = ((ushort*)_states.Pointer)[(distribution << _log) + (int)(state >> bits) + step.DeltaState];
-        if (filled < 32) return;
-        filled -= 32;
-        target -= sizeof(uint);
-        var word = (uint)(pending >> filled);
-        Unsafe.WriteUnaligned(target, BitConverter.IsLittleEndian ? word : BinaryPrimitives.ReverseEndianness(word));
+        states[lane] = next[(distribution << log) + (nint)(state >> bits) + TansTable.Offset(step)];
     }
 
-    private void Finish(ref EncoderLane lane)
+    /// <returns>The table's entry, the number of bits read in the lowest byte.</returns>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static uint DecodeSymbol<TEdge>(
+        nint lane, byte* current, byte* left, byte* up, byte* hasUp, byte* shiftOf, uint* contexts, uint* table, uint* states, int log, ref ulong word)
+        where TEdge : struct, IEdge
     {
-        ulong pending = (((lane.Pending << _log) | (lane.State & ((1u << _log) - 1))) << 1) | 1;
-        int filled = lane.Filled + _log + 1;
-        int bytes = (filled + 7) / 8;
-        pending <<= (bytes * 8) - filled;
-        lane.Target -= bytes;
-        for (int i = 0; i < bytes; i++) lane.Target[i] = (byte)(pending >> (8 * i));
+        uint entry = table[(Context<TEdge>(lane, left, up, hasUp, shiftOf, contexts) << log) + (nint)states[lane]];
+        states[lane] = (entry >> 16) + (uint)Low(word, entry);
+        word >>= (int)entry;
+        current[lane] = (byte)(entry >> 8);
+        return entry;
     }
 
-    private void DecodeRow(ref DecoderLane lane, byte* work, Tables tables)
-    {
-        byte* current = tables.Symbols + ((nint)lane.Row * _grid.Width);
-        byte* up = RowAbove(lane.Row, lane.FirstRow, tables);
-        byte* contexts = ContextsOf(lane.Row, tables);
-        var table = (uint*)_decoder.Pointer;
-        uint state = lane.State, left = 0;
-        long bit = lane.Bit;
-        for (int x = 0; x < _grid.Width; x++)
-        {
-            left = DecodeSymbol(table, contexts[tables.ClassOf[left + up[x]]], ref state, work, ref bit);
-            current[x] = (byte)left;
-        }
-
-        lane.State = state;
-        lane.Bit = bit;
-        lane.Row++;
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void DecodeFourRows(DecoderLane* lanes, byte* work, Tables tables)
-    {
-        byte* classOf = tables.ClassOf;
-        var table = (uint*)_decoder.Pointer;
-        int width = _grid.Width;
-        byte* aRow = tables.Symbols + ((nint)lanes[0].Row * width), aUp = RowAbove(lanes[0].Row, lanes[0].FirstRow, tables), aContexts = ContextsOf(lanes[0].Row, tables);
-        byte* bRow = tables.Symbols + ((nint)lanes[1].Row * width), bUp = RowAbove(lanes[1].Row, lanes[1].FirstRow, tables), bContexts = ContextsOf(lanes[1].Row, tables);
-        byte* cRow = tables.Symbols + ((nint)lanes[2].Row * width), cUp = RowAbove(lanes[2].Row, lanes[2].FirstRow, tables), cContexts = ContextsOf(lanes[2].Row, tables);
-        byte* dRow = tables.Symbols + ((nint)lanes[3].Row * width), dUp = RowAbove(lanes[3].Row, lanes[3].FirstRow, tables), dContexts = ContextsOf(lanes[3].Row, tables);
-        uint aState = lanes[0].State, bState = lanes[1].State, cState = lanes[2].State, dState = lanes[3].State;
-        long aBit = lanes[0].Bit, bBit = lanes[1].Bit, cBit = lanes[2].Bit, dBit = lanes[3].Bit;
-        uint aLeft = 0, bLeft = 0, cLeft = 0, dLeft = 0;
-        for (int x = 0; x < width; x++)
-        {
-            aLeft = DecodeSymbol(table, aContexts[classOf[aLeft + aUp[x]]], ref aState, work, ref aBit);
-            bLeft = DecodeSymbol(table, bContexts[classOf[bLeft + bUp[x]]], ref bState, work, ref bBit);
-            cLeft = DecodeSymbol(table, cContexts[classOf[cLeft + cUp[x]]], ref cState, work, ref cBit);
-            dLeft = DecodeSymbol(table, dContexts[classOf[dLeft + dUp[x]]], ref dState, work, ref dBit);
-            aRow[x] = (byte)aLeft;
-            bRow[x] = (byte)bLeft;
-            cRow[x] = (byte)cLeft;
-            dRow[x] = (byte)dLeft;
-        }
-
-        (lanes[0].State, lanes[1].State, lanes[2].State, lanes[3].State) = (aState, bState, cState, dState);
-        (lanes[0].Bit, lanes[1].Bit, lanes[2].Bit, lanes[3].Bit) = (aBit, bBit, cBit, dBit);
-        for (int i = 0; i < ManyLanes; i++) lanes[i].Row++;
-    }
+    // The instruction looks at the lowest byte of the count only.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static ulong Low(ulong word, uint count) =>
+        Bmi2.X64.IsSupported ? Bmi2.X64.ZeroHighBits(word, count) : word & ((1UL << (int)count) - 1);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private uint DecodeSymbol(uint* table, nint distribution, ref uint state, byte* work, ref long bit)
+    private static ulong ReadWord(byte* source)
     {
-        uint entry = table[(distribution << _log) + (nint)state];
-        state = (entry & 0xFFFF) + Read(work, ref bit, (int)(entry >> 16) & 0xFF);
-        return entry >> 24;
+        ulong word = Unsafe.ReadUnaligned<ulong>(source);
+        return BitConverter.IsLittleEndian ? word : BinaryPrimitives.ReverseEndianness(word);
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static uint Read(byte* work, ref long bit, int bits)
+    private interface IEdge
     {
-        ulong word = Unsafe.ReadUnaligned<ulong>(work + (bit >> 3));
-        if (!BitConverter.IsLittleEndian) word = BinaryPrimitives.ReverseEndianness(word);
-        uint value = (uint)(word >> (int)(bit & 7)) & ((1u << bits) - 1);
-        bit += bits;
-        return value;
+        static abstract bool Exists { get; }
     }
 
-    private readonly struct Tables(byte* classOf, byte* contexts, byte* symbols, byte* zeros)
+    private readonly struct NoEdge : IEdge
     {
-        public readonly byte* ClassOf = classOf;
-        public readonly byte* Contexts = contexts;
-        public readonly byte* Symbols = symbols;
-        public readonly byte* Zeros = zeros;
+        public static bool Exists => false;
     }
 
-    private struct EncoderLane
+    private readonly struct HasEdge : IEdge
     {
-        public uint State;
-        public int Filled;
+        public static bool Exists => true;
+    }
+
+    /// <summary>One row of every lane, in columns.</summary>
+    private struct Row(byte* tables)
+    {
+        public const int Bytes = MaxLanes * (sizeof(uint) + 2);
+
+        /// <summary>Distributions by class, of each lane's plane.</summary>
+        public readonly uint* Contexts = (uint*)tables;
+
+        /// <summary>All bits set where a lane has a row above.</summary>
+        public readonly byte* HasUp = tables + (MaxLanes * sizeof(uint));
+
+        /// <summary>What takes the place of the left neighbours of the first column.</summary>
+        public readonly byte* BeforeFirst = tables + (MaxLanes * (sizeof(uint) + 1));
+
+        public byte* Current;
+        public byte* Up;
+        public byte* ShiftOf;
+    }
+
+    /// <summary>Writes bit fields backwards: each lies before the one written before it.</summary>
+    private struct BitWriter
+    {
         public ulong Pending;
+        public int Filled;
         public byte* Target;
-        public int Row;
-        public int FirstRow;
-    }
 
-    private struct DecoderLane
-    {
-        public uint State;
-        public int FirstRow;
-        public int Row;
-        public int EndRow;
-        public long Bit;
-        public long EndBit;
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void Put(ulong value, int bits)
+        {
+            Pending = (Pending << bits) | value;
+            Filled += bits;
+            Flush();
+        }
+
+        // Stores a whole word, of which only the full bytes at its end count; the next store overwrites the rest.
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void Flush()
+        {
+            ulong word = Pending << (64 - Filled);
+            Unsafe.WriteUnaligned(Target - sizeof(ulong), BitConverter.IsLittleEndian ? word : BinaryPrimitives.ReverseEndianness(word));
+            Target -= Filled >> 3;
+            Filled &= 7;
+        }
+
+        /// <summary>Fills the first byte up with zeros below the fields.</summary>
+        public void Finish()
+        {
+            if (Filled > 0) *--Target = (byte)(Pending << (8 - Filled));
+        }
     }
 }

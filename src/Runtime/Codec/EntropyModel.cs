@@ -2,7 +2,8 @@ namespace CoInference.Runtime.Codec;
 
 /// <summary>
 /// Static distributions of quantized symbols, one per context. The context of a symbol is its channel and how large the
-/// sum of its left and upper neighbours is; contexts with similar statistics share a distribution.
+/// sum of its left and upper neighbours is; contexts with similar statistics share a distribution. At the edge of a plane
+/// the neighbour that exists counts twice; the first symbol of a plane has a sum of 0.
 /// </summary>
 /// <param name="Log">Logarithm of the sum of the frequencies of a distribution.</param>
 /// <param name="Thresholds">Ascending sums of neighbours at which a new class begins; classes = thresholds + 1.</param>
@@ -16,7 +17,9 @@ internal sealed record EntropyModel(int Log, int[] Thresholds, int[] Contexts, u
     /// <summary>Largest <see cref="Log"/>.</summary>
     public const int MaxLog = 12;
 
-    private const int Classes = 8;
+    /// <summary>Most classes of the neighbours' sum.</summary>
+    public const int MaxClasses = 8;
+
     private const int Rounds = 6;
 
     /// <summary>Classes of the neighbours' sum.</summary>
@@ -58,9 +61,10 @@ internal sealed record EntropyModel(int Log, int[] Thresholds, int[] Contexts, u
 
     private static int NeighbourSum(SymbolGrid grid, ReadOnlySpan<byte> feature, int index)
     {
-        int left = index % grid.Width == 0 ? 0 : feature[index - 1];
-        int up = index / grid.Width % grid.Height == 0 ? 0 : feature[index - grid.Width];
-        return left + up;
+        int left = index % grid.Width == 0 ? -1 : feature[index - 1];
+        int up = index / grid.Width % grid.Height == 0 ? -1 : feature[index - grid.Width];
+        if (left < 0) return up < 0 ? 0 : 2 * up;
+        return left + (up < 0 ? left : up);
     }
 
     // Thresholds that split the neighbours' sums into about equally frequent classes.
@@ -76,10 +80,10 @@ internal sealed record EntropyModel(int Log, int[] Thresholds, int[] Contexts, u
 
         var thresholds = new List<int>();
         long below = 0;
-        for (int sum = 1; sum < histogram.Length && thresholds.Count < Classes - 1; sum++)
+        for (int sum = 1; sum < histogram.Length && thresholds.Count < MaxClasses - 1; sum++)
         {
             below += histogram[sum - 1];
-            if (below * Classes >= (long)symbols.Length * (thresholds.Count + 1) && below < symbols.Length) thresholds.Add(sum);
+            if (below * MaxClasses >= (long)symbols.Length * (thresholds.Count + 1) && below < symbols.Length) thresholds.Add(sum);
         }
 
         return [.. thresholds];

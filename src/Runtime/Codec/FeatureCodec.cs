@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using CoInference.Kernels.Simd.Codec;
 using CoInference.Kernels.Tensors;
@@ -19,18 +20,25 @@ public sealed unsafe class FeatureCodec
     private readonly CodecParameters _parameters;
     private readonly int[] _dropped;
     private readonly int _pixels;
+    private readonly float[] _inverse;
+    private readonly float[] _offset;
     private readonly EntropyCoder? _coder;
     private readonly Scratch?[] _idle = new Scratch?[Environment.ProcessorCount];
+
+    // Then every plane can be packed on its own.
+    private bool PlanesAreWholeBytes => (long)_pixels * Decision.Bits % 8 == 0;
 
     internal FeatureCodec(CodecParameters parameters)
     {
         _parameters = parameters;
         _dropped = CodecParameters.Dropped(parameters.Decision.TotalChannels, parameters.Kept);
         _pixels = FeatureShape.Count / parameters.Decision.TotalChannels;
+        _inverse = Array.ConvertAll(parameters.Step, CodecParameters.Inverse);
+        _offset = [.. parameters.Minimum.Zip(parameters.Step, CodecParameters.Offset)];
         SymbolCount = parameters.Kept.Length * _pixels;
         MaxPayloadBytes = parameters.IsRaw ? checked(SymbolCount * sizeof(float)) : BitPacking.PackedBytes(SymbolCount, Decision.Bits);
         if (parameters.Entropy is { } model)
-            _coder = new EntropyCoder(SymbolGrid.Of(FeatureShape, parameters.Kept.Length), Decision.Bits, model, MaxPayloadBytes);
+            _coder = new EntropyCoder(SymbolGrid.Of(FeatureShape, parameters.Kept.Length), Decision.Bits, model);
     }
 
     /// <summary>Shape of the feature, with a batch of 1.</summary>
@@ -67,7 +75,7 @@ public sealed unsafe class FeatureCodec
     /// <exception cref="IOException">The file cannot be read.</exception>
     public static FeatureCodec Load(string path) => new(CodecFile.Load(path));
 
-    /// <summary>Writes the codec file, schema <c>coinference.codec/1</c>; all numbers are read back exactly.</summary>
+    /// <summary>Writes the codec file, schema <c>coinference.codec/2</c>; all numbers are read back exactly.</summary>
     /// <exception cref="IOException">The file cannot be written.</exception>
     public void Save(string codecJsonPath) => CodecFile.Save(_parameters, codecJsonPath);
 
@@ -91,10 +99,17 @@ public sealed unsafe class FeatureCodec
                 return MaxPayloadBytes;
             }
 
+            if (_coder is null && PlanesAreWholeBytes)
+            {
+                Pack(source, target);
+                coder = EntropyMode.Packed;
+                return MaxPayloadBytes;
+            }
+
             Scratch scratch = Rent();
             Quantize(source, scratch.Symbols);
             // Plain packing is as short as MaxPayloadBytes and faster, so coding must gain at least a byte.
-            int coded = _coder is null ? 0 : _coder.Encode(scratch.Symbols, payload[..(MaxPayloadBytes - 1)], scratch.Work, scratch.Zeros);
+            int coded = _coder is null ? 0 : _coder.Encode(scratch.Symbols, payload[..(MaxPayloadBytes - 1)], scratch.Work);
             if (coded == 0) BitPacking.Pack(scratch.Symbols, target, SymbolCount, Decision.Bits);
             Return(scratch);
             coder = coded == 0 ? EntropyMode.Packed : EntropyMode.Coded;
@@ -119,10 +134,14 @@ public sealed unsafe class FeatureCodec
             {
                 ReadRaw(payload, feature);
             }
+            else if (coder == EntropyMode.Packed && PlanesAreWholeBytes)
+            {
+                Unpack(source, target);
+            }
             else
             {
                 Scratch scratch = Rent();
-                if (coder == EntropyMode.Coded) _coder!.Decode(payload, scratch.Symbols, scratch.Work, scratch.Zeros);
+                if (coder == EntropyMode.Coded) _coder!.Decode(payload, scratch.Symbols, scratch.Work);
                 else BitPacking.Unpack(source, scratch.Symbols, SymbolCount, Decision.Bits);
                 Dequantize(scratch.Symbols, target);
                 Return(scratch);
@@ -149,25 +168,52 @@ public sealed unsafe class FeatureCodec
         if (coder == EntropyMode.Coded ? payload.Length >= MaxPayloadBytes : payload.Length != MaxPayloadBytes) throw new InvalidDataException($"Payload: {payload.Length} bytes, expected {MaxPayloadBytes}.");
     }
 
+    // A plane takes less time than a few calls of unoptimized code: the loops over planes are compiled in full at once.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void Quantize(float* feature, byte* symbols)
     {
         for (int k = 0; k < _parameters.Kept.Length; k++)
         {
-            int r = _parameters.Minimum.Length == 1 ? 0 : k;
-            float inverse = CodecParameters.Inverse(_parameters.Step[r]);
-            float offset = CodecParameters.Offset(_parameters.Minimum[r], _parameters.Step[r]);
-            AffineQuantizer.Quantize(feature + ((nint)_parameters.Kept[k] * _pixels), symbols + ((nint)k * _pixels), _pixels, inverse, offset, 1 << Decision.Bits);
+            int r = Range(k);
+            AffineQuantizer.Quantize(Plane(feature, k), symbols + ((nint)k * _pixels), _pixels, _inverse[r], _offset[r], 1 << Decision.Bits);
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private void Pack(float* feature, byte* packed)
+    {
+        int planeBytes = BitPacking.PackedBytes(_pixels, Decision.Bits);
+        for (int k = 0; k < _parameters.Kept.Length; k++)
+        {
+            int r = Range(k);
+            PackedQuantizer.Pack(Plane(feature, k), packed + ((nint)k * planeBytes), _pixels, _inverse[r], _offset[r], Decision.Bits);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void Dequantize(byte* symbols, float* feature)
     {
         for (int k = 0; k < _parameters.Kept.Length; k++)
         {
-            int r = _parameters.Minimum.Length == 1 ? 0 : k;
-            AffineQuantizer.Dequantize(symbols + ((nint)k * _pixels), feature + ((nint)_parameters.Kept[k] * _pixels), _pixels, _parameters.Step[r], _parameters.Minimum[r]);
+            int r = Range(k);
+            AffineQuantizer.Dequantize(symbols + ((nint)k * _pixels), Plane(feature, k), _pixels, _parameters.Step[r], _parameters.Minimum[r]);
         }
     }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private void Unpack(byte* packed, float* feature)
+    {
+        int planeBytes = BitPacking.PackedBytes(_pixels, Decision.Bits);
+        for (int k = 0; k < _parameters.Kept.Length; k++)
+        {
+            int r = Range(k);
+            PackedQuantizer.Unpack(packed + ((nint)k * planeBytes), Plane(feature, k), _pixels, _parameters.Step[r], _parameters.Minimum[r], Decision.Bits);
+        }
+    }
+
+    private float* Plane(float* feature, int k) => feature + ((nint)_parameters.Kept[k] * _pixels);
+
+    private int Range(int k) => _parameters.Minimum.Length == 1 ? 0 : k;
 
     private void WriteRaw(ReadOnlySpan<float> feature, Span<byte> payload)
     {
@@ -198,7 +244,7 @@ public sealed unsafe class FeatureCodec
             if (Interlocked.Exchange(ref _idle[i], null) is { } scratch) return scratch;
         }
 
-        return new Scratch(SymbolCount, _coder?.WorkBytes ?? 0, SymbolGrid.Of(FeatureShape, 1).Width);
+        return new Scratch(SymbolCount, _coder?.WorkBytes ?? 0);
     }
 
     private void Return(Scratch scratch)
@@ -209,17 +255,13 @@ public sealed unsafe class FeatureCodec
         }
     }
 
-    private sealed class Scratch(int symbols, int work, int width)
+    private sealed class Scratch(int symbols, int work)
     {
         private readonly AlignedBuffer _symbols = new(symbols);
         private readonly AlignedBuffer _work = new(work);
-        private readonly AlignedBuffer _zeros = new(width);
 
         public byte* Symbols => _symbols.Pointer;
 
         public byte* Work => _work.Pointer;
-
-        /// <summary>A row of zeros, the row above the first one.</summary>
-        public byte* Zeros => _zeros.Pointer;
     }
 }

@@ -27,7 +27,7 @@ public static class FeatureFrame
     public const int MaxMessageBytes = 1024;
 
     private const uint Magic = 0x31464943; // "CIF1"
-    private const byte Version = 1;
+    private const byte Version = 2;
     private const byte RequestKind = 1;
     private const byte ReplyKind = 2;
     private const int BodyChecksumOffset = HeaderBytes - 8;

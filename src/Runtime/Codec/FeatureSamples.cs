@@ -1,4 +1,5 @@
 using System.Numerics.Tensors;
+using CoInference.Kernels.Simd.Codec;
 using CoInference.Kernels.Tensors;
 
 namespace CoInference.Runtime.Codec;
@@ -75,20 +76,17 @@ public sealed class FeatureSamples
     /// <summary>One calibration feature.</summary>
     public ReadOnlySpan<float> Image(int index) => _features.AsSpan(index * Shape.Count, Shape.Count);
 
-    /// <summary>Smallest value of a channel over all calibration features.</summary>
-    internal float Minimum(int channel)
+    /// <summary>Smallest and largest value of a channel over all calibration features.</summary>
+    internal (float Minimum, float Maximum) Range(int channel)
     {
-        float minimum = float.PositiveInfinity;
-        for (int image = 0; image < Images; image++) minimum = Math.Min(minimum, TensorPrimitives.Min(Image(image).Slice(channel * Pixels, Pixels)));
-        return minimum;
-    }
+        float minimum = float.PositiveInfinity, maximum = float.NegativeInfinity;
+        for (int image = 0; image < Images; image++)
+        {
+            (float low, float high) = ValueRange.Find(Image(image).Slice(channel * Pixels, Pixels));
+            (minimum, maximum) = (Math.Min(minimum, low), Math.Max(maximum, high));
+        }
 
-    /// <summary>Largest value of a channel over all calibration features.</summary>
-    internal float Maximum(int channel)
-    {
-        float maximum = float.NegativeInfinity;
-        for (int image = 0; image < Images; image++) maximum = Math.Max(maximum, TensorPrimitives.Max(Image(image).Slice(channel * Pixels, Pixels)));
-        return maximum;
+        return (minimum, maximum);
     }
 
     private float[] Draw()

@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Runtime.CompilerServices;
 
 namespace CoInference.Runtime.Codec;
 
@@ -9,7 +10,28 @@ namespace CoInference.Runtime.Codec;
 /// <remarks>The encoder's states run from L to 2 L - 1, the decoder's from 0 to L - 1, with L = 2^log.</remarks>
 internal static class TansTable
 {
-    /// <summary>Fills the decoding table: next state in bits 0 to 15, bits to read in 16 to 23, symbol in 24 to 31.</summary>
+    /// <summary>Mask of the number of bits in an encoding step.</summary>
+    public const int BitsMask = 15;
+
+    /// <summary>Lowest bit of the threshold in an encoding step.</summary>
+    public const int ThresholdShift = 4;
+
+    /// <summary>Mask of the threshold, shifted down.</summary>
+    public const int ThresholdMask = (1 << (OffsetShift - ThresholdShift)) - 1;
+
+    /// <summary>Lowest bit of the offset in an encoding step.</summary>
+    public const int OffsetShift = 18;
+
+    /// <summary>Bits that a state, from L to 2 L - 1, gives out when it takes a symbol in.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static int Bits(uint step, uint state) =>
+        (int)(step & BitsMask) - (state < ((step >> ThresholdShift) & ThresholdMask) ? 1 : 0);
+
+    /// <summary>What leads from the rest of a state to the place of the next one.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static int Offset(uint step) => (int)step >> OffsetShift;
+
+    /// <summary>Fills the decoding table: bits to read in bits 0 to 7, symbol in 8 to 15, next state in 16 to 31.</summary>
     /// <param name="frequencies">Positive frequency of every symbol; they sum to L.</param>
     /// <param name="log">Logarithm of L, at most 15.</param>
     /// <param name="table">L entries.</param>
@@ -25,16 +47,20 @@ internal static class TansTable
             int symbol = spread[state];
             int x = next[symbol]++;
             int bits = log - BitOperations.Log2((uint)x);
-            table[state] = (uint)((x << bits) - length) | ((uint)bits << 16) | ((uint)symbol << 24);
+            table[state] = (uint)bits | ((uint)symbol << 8) | ((uint)((x << bits) - length) << 16);
         }
     }
 
     /// <summary>Fills the encoding tables.</summary>
+    /// <remarks>
+    /// The step of a symbol holds in bits 0 to 3 how many bits states from a threshold on give out, smaller ones one less; in
+    /// bits 4 to 17 that threshold; in 18 to 31, signed, what to add to the rest of the state for the place of the next one.
+    /// </remarks>
     /// <param name="frequencies">Positive frequency of every symbol; they sum to L.</param>
-    /// <param name="log">Logarithm of L, at most 15.</param>
+    /// <param name="log">Logarithm of L, at most 12.</param>
     /// <param name="steps">One per symbol.</param>
     /// <param name="states">L next states.</param>
-    public static void FillEncoder(ReadOnlySpan<ushort> frequencies, int log, Span<EncoderStep> steps, Span<ushort> states)
+    public static void FillEncoder(ReadOnlySpan<ushort> frequencies, int log, Span<uint> steps, Span<ushort> states)
     {
         int length = 1 << log;
         Span<byte> spread = new byte[length];
@@ -44,9 +70,8 @@ internal static class TansTable
         for (int symbol = 0; symbol < frequencies.Length; symbol++)
         {
             int frequency = frequencies[symbol];
-            // States of at least frequency << bits give out this many bits, smaller ones one less.
             int bits = frequency == 1 ? log : log - BitOperations.Log2((uint)(frequency - 1));
-            steps[symbol] = new EncoderStep((bits << 16) - (frequency << bits), total - frequency);
+            steps[symbol] = (uint)bits | ((uint)(frequency << bits) << ThresholdShift) | ((uint)(total - frequency) << OffsetShift);
             next[symbol] = total;
             total += frequency;
         }
@@ -69,7 +94,4 @@ internal static class TansTable
             }
         }
     }
-
-    /// <summary>What encoding one symbol needs: bits = (state + DeltaBits) >> 16, next = states[(state >> bits) + DeltaState].</summary>
-    internal readonly record struct EncoderStep(int DeltaBits, int DeltaState);
 }

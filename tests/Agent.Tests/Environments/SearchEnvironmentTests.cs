@@ -30,23 +30,19 @@ public class SearchEnvironmentTests
             }).Check(Config.QuickThrowOnFailure.WithMaxTest(60));
     }
 
-    [Fact]
-    public void Wall_moves_a_proposal_no_further_than_it_must()
+    [Theory]
+    [InlineData(0.1)]
+    [InlineData(0.7)]
+    public void Wall_shifts_all_proposals_alike_and_no_further_than_it_must(double proposal)
     {
-        var problem = new AllocationProblem(groups: 6, seed: 5);
-        double budget = problem.DenseMs * 0.6;
-        Episode episode = new SearchEnvironment(problem, new Reward(RewardKind.Budget), budget).Run(new Constant(0), CancellationToken.None);
-        int[] bounded = SearchEnvironment.MaximumLevels(problem);
-        for (int step = 0; step < bounded.Length; step++)
-        {
-            for (int level = 0; level < episode.Levels[step]; level++)
-            {
-                bounded[step] = level;
-                Assert.True(problem.Price(bounded).TotalMs > budget, $"step {step} could have stayed at level {level}");
-            }
-
-            bounded[step] = episode.Levels[step];
-        }
+        // Levels of sparsity are 0.1 apart. From 0.1 it must compress more, from 0.7 less: either way every step alike.
+        var problem = new AllocationProblem(groups: 6, seed: 5, codec: false);
+        double budget = problem.DenseMs * 0.5;
+        Episode episode = new SearchEnvironment(problem, new Reward(RewardKind.Budget), budget).Run(new Constant(proposal), CancellationToken.None);
+        Assert.True(episode.Latency.TotalMs <= budget);
+        Assert.InRange(episode.Levels.Max() - episode.Levels.Min(), 0, 1);
+        int[] relaxed = [.. episode.Levels.Select(_ => episode.Levels.Max() - 1)];
+        Assert.True(problem.Price(relaxed).TotalMs > budget, "all steps could have been compressed one level less");
     }
 
     [Fact]

@@ -18,7 +18,97 @@ public static unsafe class CodecKernelChecks
     public static void PackRestoreRebuild()
     {
         PackAndRestore();
+        PackInOnePass();
+        FindRanges();
+        InterleaveLanes();
         RebuildChannels();
+    }
+
+    // One pass over the floats gives the very bytes and values of its two halves, whatever the length.
+    private static void PackInOnePass()
+    {
+        var random = new Random(12);
+        for (int bits = 1; bits <= 8; bits++)
+        {
+            foreach (int count in Enumerable.Range(0, 70).Concat([127, 128, 192, 1000, 4099, 8192]))
+            {
+                float step = 0.013f, minimum = -0.4f, inverse = 1 / step, offset = -(minimum * inverse);
+                float[] values = Values(random, count);
+                for (int i = 0; i < count; i++)
+                {
+                    values[i] = random.Next(16) switch
+                    {
+                        0 => float.NaN,
+                        1 => float.PositiveInfinity,
+                        2 => float.NegativeInfinity,
+                        3 => -1e30f,
+                        4 => 1e30f,
+                        _ => values[i],
+                    };
+                }
+
+                int packedBytes = BitPacking.PackedBytes(count, bits);
+                byte[] symbols = new byte[count], expected = new byte[packedBytes], packed = new byte[packedBytes + 1];
+                float[] expectedValues = new float[count], restored = new float[count + 1];
+                (packed[packedBytes], restored[count]) = (0xA5, 7);
+                fixed (float* v = values, e = expectedValues, r = restored)
+                fixed (byte* s = symbols, x = expected, p = packed)
+                {
+                    for (int i = 0; i < count; i++) s[i] = AffineQuantizer.Symbol(v[i], inverse, offset, (1 << bits) - 1);
+                    BitPacking.Pack(s, x, count, bits);
+                    AffineQuantizer.Dequantize(s, e, count, step, minimum);
+                    PackedQuantizer.Pack(v, p, count, inverse, offset, bits);
+                    PackedQuantizer.Unpack(p, r, count, step, minimum, bits);
+                }
+
+                Assert.Equal(expected, packed[..packedBytes]);
+                Assert.Equal(expectedValues, restored[..count]);
+                Assert.Equal((0xA5, 7f), (packed[packedBytes], restored[count]));
+            }
+        }
+    }
+
+    private static void FindRanges()
+    {
+        var random = new Random(13);
+        foreach (int count in Enumerable.Range(1, 200).Concat([1000, 4099]))
+        {
+            float[] values = Values(random, count);
+            Assert.Equal((values.Min(), values.Max()), ValueRange.Find(values));
+        }
+
+        Assert.Equal((float.PositiveInfinity, float.NegativeInfinity), ValueRange.Find([]));
+    }
+
+    private static void InterleaveLanes()
+    {
+        var random = new Random(14);
+        foreach (int lanes in new[] { 1, 4, 5, 16 })
+        {
+            foreach (int length in new[] { 0, 1, 15, 16, 17, 48, 133 })
+            {
+                foreach (int longLanes in new[] { 0, 1, lanes - 1 })
+                {
+                    const int extra = 9;
+                    var runs = new byte[(lanes * length) + (longLanes * extra)];
+                    random.NextBytes(runs);
+                    var columns = new byte[lanes * (length + extra)];
+                    var back = new byte[runs.Length];
+                    fixed (byte* r = runs, c = columns, b = back)
+                    {
+                        LaneInterleaving.ToColumns(r, c, lanes, length, longLanes, extra);
+                        LaneInterleaving.ToRuns(c, b, lanes, length, longLanes, extra);
+                    }
+
+                    Assert.Equal(runs, back);
+                    int at = 0;
+                    for (int lane = 0; lane < lanes; lane++)
+                    {
+                        for (int i = 0; i < (lane < longLanes ? length + extra : length); i++) Assert.Equal(runs[at++], columns[(i * lanes) + lane]);
+                    }
+                }
+            }
+        }
     }
 
     // Every width and many lengths: the packed bits, the symbols back, the values of the symbols.

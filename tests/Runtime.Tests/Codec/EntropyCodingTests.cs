@@ -142,7 +142,7 @@ public class EntropyCodingTests
             Assert.Equal(3, FeatureCodec.Load(path).KeptChannels.Count);
             (string From, string To)[] edits =
             [
-                ("coinference.codec/1", "coinference.codec/2"),
+                ("coinference.codec/2", "coinference.codec/1"),
                 ("\"bits\":2", "\"bits\":9"),
                 ("\"bits\":2", "\"bits\":3"),
                 ("\"entropyCoded\":true", "\"entropyCoded\":false"),
@@ -153,6 +153,7 @@ public class EntropyCodingTests
                 ("\"minimum\":[", "\"minimum\":[1e999,"),
                 ("\"step\":[", "\"step\":[-1,"),
                 ("\"weights\":[", "\"weights\":[0,"),
+                ("\"thresholds\":[", "\"thresholds\":[1,2,3,4,5,6,7,8,"),
                 ("\"log\":11", "\"log\":31"),
                 ("\"contexts\":[", "\"contexts\":[99,"),
                 ("\"frequencies\":[[", "\"frequencies\":[[0,"),

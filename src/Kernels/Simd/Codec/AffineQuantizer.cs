@@ -23,14 +23,15 @@ public static unsafe class AffineQuantizer
     /// <param name="inverse">Reciprocal of the step; 0 maps everything to <paramref name="offset"/>.</param>
     /// <param name="offset">Symbol of value 0, not rounded.</param>
     /// <param name="levels">Number of symbols, 2 to 256.</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Quantize(float* source, byte* symbols, int count, float inverse, float offset, int levels)
     {
         float top = levels - 1;
         int i = 0;
-        if (Avx512F.IsSupported)
+        if (Avx512BW.IsSupported)
         {
-            for (; i <= count - 16; i += 16)
-                Avx512F.ConvertToVector128Byte(Symbols512(source + i, inverse, offset, top)).Store(symbols + i);
+            for (; i <= count - 64; i += 64) Symbols64(source + i, inverse, offset, top).Store(symbols + i);
+            for (; i <= count - 16; i += 16) Avx512F.ConvertToVector128Byte(Rounded(source + i, inverse, offset, top)).Store(symbols + i);
         }
         else if (Vector256.IsHardwareAccelerated)
         {
@@ -60,6 +61,7 @@ public static unsafe class AffineQuantizer
     /// <param name="count">Number of symbols.</param>
     /// <param name="step">Distance between the values of neighbouring symbols.</param>
     /// <param name="minimum">Value of symbol 0.</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Dequantize(byte* symbols, float* target, int count, float step, float minimum)
     {
         int i = 0;
@@ -114,17 +116,29 @@ public static unsafe class AffineQuantizer
         return (byte)BitConverter.SingleToUInt32Bits(t + TwoTo23);
     }
 
-    // The results keep the exponent of 2^23 above the symbol; narrowing drops it. Comparisons are false for NaN.
+    /// <summary>The symbols of 64 values, in their order.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector512<uint> Symbols512(float* source, float inverse, float offset, float top)
+    internal static Vector512<byte> Symbols64(float* source, float inverse, float offset, float top)
     {
-        Vector512<float> t = Vector512.Add(Vector512.Multiply(Vector512.Load(source), Vector512.Create(inverse)), Vector512.Create(offset));
-        Vector512<float> ceiling = Vector512.Create(top);
-        t = Vector512.ConditionalSelect(Vector512.GreaterThan(t, Vector512<float>.Zero), t, Vector512<float>.Zero);
-        t = Vector512.ConditionalSelect(Vector512.LessThan(t, ceiling), t, ceiling);
-        return (t + Vector512.Create(TwoTo23)).AsUInt32();
+        // Narrowing saturates below at 0. It works within 128 bits: groups of 4 symbols come out in steps of 16.
+        Vector512<short> low = Avx512BW.PackSignedSaturate(Unbounded(source, inverse, offset, top), Unbounded(source + 16, inverse, offset, top));
+        Vector512<short> high = Avx512BW.PackSignedSaturate(Unbounded(source + 32, inverse, offset, top), Unbounded(source + 48, inverse, offset, top));
+        Vector512<int> order = Vector512.Create(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+        return Avx512F.PermuteVar16x32(Avx512BW.PackUnsignedSaturate(low, high).AsInt32(), order).AsByte();
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<uint> Rounded(float* source, float inverse, float offset, float top) =>
+        Vector512.Max(Unbounded(source, inverse, offset, top), Vector512<int>.Zero).AsUInt32();
+
+    // The conversion rounds to even, as adding 2^23 does. The minimum keeps a NaN, its second operand, which converts to the
+    // least integer.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<int> Unbounded(float* source, float inverse, float offset, float top) =>
+        Avx512F.ConvertToVector512Int32(Avx512F.Min(
+            Vector512.Create(top), Vector512.Add(Vector512.Multiply(Vector512.Load(source), Vector512.Create(inverse)), Vector512.Create(offset))));
+
+    // The results keep the exponent of 2^23 above the symbol; narrowing drops it. Comparisons are false for NaN.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector256<uint> Symbols256(float* source, float inverse, float offset, float top)
     {

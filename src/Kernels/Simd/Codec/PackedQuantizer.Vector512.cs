@@ -1,0 +1,117 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
+
+namespace CoInference.Kernels.Simd.Codec;
+
+/// <summary>Groups of 64 values with 512-bit vectors, for the widths that divide a byte.</summary>
+public static unsafe partial class PackedQuantizer
+{
+    private const int Group = 64;
+
+    // Widths that do not divide a byte take the general way. Inlined, so that the scalars before it stay in registers.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static bool HasGroups(int bits) => Vector512.IsHardwareAccelerated && Avx512BW.IsSupported && bits is 1 or 2 or 4 or 8;
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static int PackGroups(float* source, byte* packed, int count, float inverse, float offset, int bits)
+    {
+        int end = HasGroups(bits) ? count & -Group : 0;
+        float top = (1 << bits) - 1;
+        switch (bits)
+        {
+            case 8:
+                for (int i = 0; i < end; i += Group, packed += 64) AffineQuantizer.Symbols64(source + i, inverse, offset, top).Store(packed);
+                break;
+            case 4:
+                for (int i = 0; i < end; i += Group, packed += 32)
+                    Avx512BW.ConvertToVector256Byte(Pairs(AffineQuantizer.Symbols64(source + i, inverse, offset, top), 16)).Store(packed);
+                break;
+            case 2:
+                for (int i = 0; i < end; i += Group, packed += 16)
+                    Avx512F.ConvertToVector128Byte(Quads(AffineQuantizer.Symbols64(source + i, inverse, offset, top))).Store(packed);
+                break;
+            case 1:
+                for (int i = 0; i < end; i += Group, packed += 8)
+                    *(ulong*)packed = (AffineQuantizer.Symbols64(source + i, inverse, offset, top).AsUInt16() << 7).AsByte().ExtractMostSignificantBits();
+                break;
+        }
+
+        return end;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static int UnpackGroups(byte* packed, float* target, int count, float step, float minimum, int bits)
+    {
+        int end = HasGroups(bits) ? count & -Group : 0;
+        if (bits == 8)
+        {
+            AffineQuantizer.Dequantize(packed, target, end, step, minimum);
+            return end;
+        }
+
+        if (end == 0) return 0;
+
+        // All values of up to 16 symbols fit one vector. A permutation looks at the lowest 4 bits of an index, so that
+        // narrower symbols need no mask when the table repeats.
+        Vector512<uint> lanes = Vector512<uint>.Indices;
+        Vector512<float> levels = Vector512.ConvertToSingle((lanes & Vector512.Create((1u << bits) - 1)).AsInt32());
+        Vector512<float> table = Vector512.Add(Vector512.Multiply(levels, Vector512.Create(step)), Vector512.Create(minimum));
+        switch (bits)
+        {
+            case 4:
+                Vector512<uint> nibbles = (lanes & Vector512.Create(7u)) << 2;
+                Vector512<uint> halves = lanes >> 3;
+                for (int i = 0; i < end; i += Group, packed += 32)
+                {
+                    Lookup(table, Words(packed, halves), nibbles).Store(target + i);
+                    Lookup(table, Words(packed + 8, halves), nibbles).Store(target + i + 16);
+                    Lookup(table, Words(packed + 16, halves), nibbles).Store(target + i + 32);
+                    Lookup(table, Words(packed + 24, halves), nibbles).Store(target + i + 48);
+                }
+
+                break;
+            case 2:
+                Vector512<uint> pairs = lanes << 1;
+                for (int i = 0; i < end; i += Group, packed += 16)
+                {
+                    Lookup(table, Vector512.Create(((uint*)packed)[0]), pairs).Store(target + i);
+                    Lookup(table, Vector512.Create(((uint*)packed)[1]), pairs).Store(target + i + 16);
+                    Lookup(table, Vector512.Create(((uint*)packed)[2]), pairs).Store(target + i + 32);
+                    Lookup(table, Vector512.Create(((uint*)packed)[3]), pairs).Store(target + i + 48);
+                }
+
+                break;
+            case 1:
+                Vector512<uint> upper = lanes + Vector512.Create(16u);
+                for (int i = 0; i < end; i += Group, packed += 8)
+                {
+                    Lookup(table, Vector512.Create(((uint*)packed)[0]), lanes).Store(target + i);
+                    Lookup(table, Vector512.Create(((uint*)packed)[0]), upper).Store(target + i + 16);
+                    Lookup(table, Vector512.Create(((uint*)packed)[1]), lanes).Store(target + i + 32);
+                    Lookup(table, Vector512.Create(((uint*)packed)[1]), upper).Store(target + i + 48);
+                }
+
+                break;
+        }
+
+        return end;
+    }
+
+    // 8 bytes of two symbols each: the first four in the lower lanes, the others in the upper ones.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<uint> Words(byte* packed, Vector512<uint> halves) => Avx512F.PermuteVar16x32(Vector512.Create(*(ulong*)packed).AsUInt32(), halves);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<float> Lookup(Vector512<float> table, Vector512<uint> words, Vector512<uint> shifts) =>
+        Avx512F.PermuteVar16x32(table, Avx512F.ShiftRightLogicalVariable(words, shifts).AsInt32());
+
+    // The sum of the lower symbol and the upper one times 2^bits joins them; it stays within 8 bits.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<short> Pairs(Vector512<byte> symbols, int scale) =>
+        Avx512BW.MultiplyAddAdjacent(symbols, Vector512.Create((short)(1 | (scale << 8))).AsSByte());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<int> Quads(Vector512<byte> symbols) =>
+        Avx512BW.MultiplyAddAdjacent(Pairs(symbols, 4), Vector512.Create(1 | (16 << 16)).AsInt16());
+}
