@@ -125,3 +125,12 @@ internal readonly struct N16 : IConstant
     /// <inheritdoc/>
     public static int Value => 16;
 }
+
+/// <summary>Twice another constant.</summary>
+/// <typeparam name="T">The constant.</typeparam>
+internal readonly struct Twice<T> : IConstant
+    where T : IConstant
+{
+    /// <inheritdoc/>
+    public static int Value => 2 * T.Value;
+}
