@@ -1,3 +1,4 @@
+using System.Globalization;
 using CoInference.Kernels.Simd.Training;
 using CoInference.Runtime.Data;
 
@@ -11,6 +12,27 @@ public sealed record Augmentation(int Shift = 0, bool MirrorsLeftRight = false, 
 {
     /// <summary>Crops of images padded by four pixels and left-right mirroring (He et al. 2015).</summary>
     public static Augmentation Cifar { get; } = new(4, MirrorsLeftRight: true);
+
+    /// <summary>Reads <c>none</c>, or a list of <c>shift=N</c>, <c>mirror</c> (left to right) and <c>flip</c> (upside down).</summary>
+    /// <exception cref="FormatException">The text is neither; the message says what was expected.</exception>
+    public static Augmentation Parse(string text)
+    {
+        var result = new Augmentation();
+        if (text == "none") return result;
+        foreach (string part in text.Split(','))
+        {
+            result = part switch
+            {
+                "mirror" => result with { MirrorsLeftRight = true },
+                "flip" => result with { MirrorsUpDown = true },
+                _ when part.StartsWith("shift=", StringComparison.Ordinal)
+                    && int.TryParse(part.AsSpan(6), NumberStyles.None, CultureInfo.InvariantCulture, out int shift) && shift <= 64 => result with { Shift = shift },
+                _ => throw new FormatException($"Augmentation '{text}': '{part}' is none of shift=N, mirror, flip; or the whole is 'none'."),
+            };
+        }
+
+        return result;
+    }
 
     /// <summary>Puts an image into a batch.</summary>
     internal void Copy(ImageSet images, int image, float[] table, BorderedMap target, int slot, ref SplitMix64 random)
