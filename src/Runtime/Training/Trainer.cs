@@ -87,6 +87,9 @@ public sealed class Trainer : IDisposable
     /// <summary>Epochs that a resumed checkpoint had done.</summary>
     public int EpochsDone => _position.Epoch;
 
+    /// <summary>Told the number of steps of this run after each of them.</summary>
+    internal Action<long>? StepDone { get; set; }
+
     /// <summary>Trains to the last epoch.</summary>
     /// <exception cref="OperationCanceledException">Cancelled; the checkpoint holds the position.</exception>
     /// <exception cref="IOException">The checkpoint cannot be written; the earlier one is intact.</exception>
@@ -111,6 +114,7 @@ public sealed class Trainer : IDisposable
                 TrainBatch();
                 _training.Stop();
                 _trainedImages += _options.BatchSize;
+                StepDone?.Invoke(_trainedImages / _options.BatchSize);
                 if (clock.ElapsedMilliseconds - reported < ReportInterval.TotalMilliseconds) continue;
                 reported = clock.ElapsedMilliseconds;
                 progress?.Report(Progress(_position.Step + 1, null));

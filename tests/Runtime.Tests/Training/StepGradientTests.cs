@@ -33,6 +33,21 @@ public class StepGradientTests
     }
 
     [Theory]
+    [MemberData(nameof(InstructionSets.Settings), MemberType = typeof(InstructionSets))]
+    public void Under_every_instruction_set(string setting) => InstructionSets.Run(EveryVectorWidth, setting);
+
+    public static void EveryVectorWidth()
+    {
+        var tests = new StepGradientTests();
+        tests.Convolution(17, 33, 3, 2, 1, 6, 6, 1);
+        tests.Convolution(19, 19, 3, 2, 1, 6, 7, 19);
+        tests.Convolution(6, 9, 3, 1, 1, 5, 5, 3);
+        tests.Batch_normalization(true, true);
+        tests.Pooling("MaxPool", 3, 2, 1);
+        tests.Concatenation_and_the_subsampled_shortcut();
+    }
+
+    [Theory]
     [InlineData(false, false)]
     [InlineData(true, false)]
     [InlineData(false, true)]
