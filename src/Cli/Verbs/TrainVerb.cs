@@ -25,7 +25,7 @@ internal sealed class TrainVerb : TrainingVerb
     public float LearningRate { get; set; } = 0.1f;
 
     /// <summary>Preprocessing.</summary>
-    [Option("preprocess", Default = "imagenet", MetaValue = "NAME", HelpText = "How bytes become network input: imagenet, cifar10, unit, symmetric, raw, or \"mean=R,G,B;std=R,G,B\".")]
+    [Option("preprocess", Default = "imagenet", MetaValue = "NAME", HelpText = "How bytes become network input: imagenet, cifar10, unit, symmetric, raw, or \"mean=R/G/B;std=R/G/B\".")]
     public string Preprocess { get; set; } = "imagenet";
 
     /// <inheritdoc/>

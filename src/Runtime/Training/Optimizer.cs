@@ -13,7 +13,7 @@ public enum OptimizerKind
 }
 
 /// <summary>One optimizer with its memory of earlier gradients. Weights that a mask holds at zero stay there.</summary>
-internal sealed class Optimizer
+public sealed class Optimizer
 {
     private const float AdamMean = 0.9f, AdamSquare = 0.999f, AdamEpsilon = 1e-8f;
 
@@ -22,6 +22,11 @@ internal sealed class Optimizer
     private readonly float[][] _first, _second;
     private readonly float _momentum, _weightDecay;
 
+    /// <summary>Starts without memory.</summary>
+    /// <param name="kind">Rule.</param>
+    /// <param name="parameters">What to change; running statistics among them are left alone.</param>
+    /// <param name="momentum">Share of the last step that is kept; for <see cref="OptimizerKind.Sgd"/>.</param>
+    /// <param name="weightDecay">Pull of weights towards zero.</param>
     public Optimizer(OptimizerKind kind, IEnumerable<TrainingParameter> parameters, float momentum, float weightDecay)
     {
         (_kind, _momentum, _weightDecay) = (kind, momentum, weightDecay);
@@ -31,10 +36,10 @@ internal sealed class Optimizer
     }
 
     /// <summary>Steps taken.</summary>
-    public long Steps { get; set; }
+    public long Steps { get; internal set; }
 
     /// <summary>The arrays that a checkpoint must keep.</summary>
-    public IEnumerable<float[]> State => _first.Concat(_second);
+    internal IEnumerable<float[]> State => _first.Concat(_second);
 
     /// <summary>Scales all gradients down when their common norm is above a limit (Pascanu et al. 2013).</summary>
     public void Clip(float limit)

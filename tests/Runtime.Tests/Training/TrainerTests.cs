@@ -1,4 +1,3 @@
-using CoInference.Kernels.Tensors;
 using CoInference.Runtime.Data;
 using CoInference.Runtime.Graphs;
 using CoInference.Runtime.Onnx;
@@ -29,7 +28,7 @@ public sealed class TrainerTests : IDisposable
         foreach (int steps in new[] { 13, 1 })
         {
             using var stop = new CancellationTokenSource();
-            using var trainer = new Trainer(Network(), train, null, stored with { Augmentation = stored.Augmentation });
+            using var trainer = new Trainer(Network(), train, null, stored);
             trainer.StepDone = done =>
             {
                 if (done == steps) stop.Cancel();
@@ -86,20 +85,20 @@ public sealed class TrainerTests : IDisposable
     }
 
     [Fact]
-    public void A_short_run_learns_and_its_export_has_the_accuracy_that_was_reported()
+    public void A_short_run_learns_its_images_and_the_export_has_the_accuracy_that_was_reported()
     {
-        TrainerOptions options = Options(OptimizerKind.Sgd) with { Epochs = 3, LearningRate = 0.05f, Augmentation = new Augmentation(0, true, true) };
-        ImageSet validation = Shapes.Load(Split.SearchValidation, 500);
+        ImageSet images = Shapes.Load(Split.Train, 128);
+        TrainerOptions options = Options(OptimizerKind.Sgd) with { Epochs = 40, Augmentation = new Augmentation() };
         var reports = new List<double>();
-        using var trainer = new Trainer(Network(), Shapes.Load(Split.Train, 6400), validation, options);
+        using var trainer = new Trainer(Network(), images, images, options);
         TrainerResult result = trainer.Run(new Reports(reports));
         string path = Path.Combine(_folder, "net.onnx");
         OnnxModel.Save(result.Graph, path);
-        double judged = Evaluator.Evaluate(OnnxModel.Load(path), validation).Top1;
+        double judged = Evaluator.Evaluate(OnnxModel.Load(path), images).Top1;
         Assert.Equal(reports[^1], judged);
 
         // Chance is 10 %.
-        Assert.True(judged > 0.25, $"{judged:P1} after {options.Epochs} epochs");
+        Assert.True(judged > 0.8, $"{judged:P1} after {options.Epochs} epochs");
     }
 
     [Fact]

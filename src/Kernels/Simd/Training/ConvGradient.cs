@@ -40,17 +40,17 @@ public abstract unsafe class ConvGradient
     /// <param name="input">Input.</param>
     /// <param name="output">Output.</param>
     /// <param name="first">First image.</param>
-    /// <param name="end">After the last image.</param>
+    /// <param name="afterLast">After the last image.</param>
     /// <param name="bias">One per output channel, filled with zeros to whole blocks.</param>
     /// <param name="low">Lower bound of the output.</param>
     /// <param name="high">Upper bound of the output.</param>
-    public abstract void Forward(BorderedMap input, BorderedMap output, int first, int end, ReadOnlySpan<float> bias, float low, float high);
+    public abstract void Forward(BorderedMap input, BorderedMap output, int first, int afterLast, ReadOnlySpan<float> bias, float low, float high);
 
     /// <summary>Computes or adds to the gradient of the input of some images.</summary>
-    public abstract void BackwardInput(BorderedMap gradient, BorderedMap inputGradient, int first, int end, bool accumulate);
+    public abstract void BackwardInput(BorderedMap gradient, BorderedMap inputGradient, int first, int afterLast, bool accumulate);
 
     /// <summary>Adds the weight gradients of some images to <paramref name="sums"/>, <see cref="SumCount"/> floats.</summary>
-    public abstract void BackwardWeights(BorderedMap input, BorderedMap gradient, int first, int end, Span<float> sums);
+    public abstract void BackwardWeights(BorderedMap input, BorderedMap gradient, int first, int afterLast, Span<float> sums);
 
     /// <summary>Brings weight gradients to the order of the weights.</summary>
     public abstract void Unpack(ReadOnlySpan<float> sums, Span<float> gradients);

@@ -62,30 +62,30 @@ internal sealed unsafe class DenseConvGradient<TSimd, TVector, TLanes> : ConvGra
     }
 
     /// <inheritdoc/>
-    public override void Forward(BorderedMap input, BorderedMap output, int first, int end, ReadOnlySpan<float> bias, float low, float high)
+    public override void Forward(BorderedMap input, BorderedMap output, int first, int afterLast, ReadOnlySpan<float> bias, float low, float high)
     {
         float* bounds = stackalloc float[3 * _boundCount];
         Fill(new Span<float>(bounds, 3 * _boundCount), bias, low, high);
-        _forward.Run(input, output, first, end, bounds, _boundCount, accumulate: false);
+        _forward.Run(input, output, first, afterLast, bounds, _boundCount, accumulate: false);
     }
 
     /// <inheritdoc/>
-    public override void BackwardInput(BorderedMap gradient, BorderedMap inputGradient, int first, int end, bool accumulate)
+    public override void BackwardInput(BorderedMap gradient, BorderedMap inputGradient, int first, int afterLast, bool accumulate)
     {
         foreach (DenseSweep<TSimd, TVector, TLanes> phase in _backward)
-            phase.Run(gradient, inputGradient, first, end, (float*)_unbounded.Pointer, _boundCount, accumulate);
+            phase.Run(gradient, inputGradient, first, afterLast, (float*)_unbounded.Pointer, _boundCount, accumulate);
         GC.KeepAlive(this);
     }
 
     /// <inheritdoc/>
-    public override void BackwardWeights(BorderedMap input, BorderedMap gradient, int first, int end, Span<float> sums)
+    public override void BackwardWeights(BorderedMap input, BorderedMap gradient, int first, int afterLast, Span<float> sums)
     {
         int lanes = TLanes.Value;
         nint rowBytes = (input.RowStride * Shape.StrideY) + gradient.RowStride;
         int strip = (int)Math.Clamp(StripBytes / sizeof(float) / rowBytes, 1, Shape.OutHeight);
         fixed (float* target = sums)
         {
-            for (int image = first; image < end; image++)
+            for (int image = first; image < afterLast; image++)
             {
                 for (int row = 0; row < Shape.OutHeight; row += strip)
                 {

@@ -39,11 +39,11 @@ internal sealed unsafe class DepthwiseConvGradient<TSimd, TVector> : ConvGradien
     }
 
     /// <inheritdoc/>
-    public override void Forward(BorderedMap input, BorderedMap output, int first, int end, ReadOnlySpan<float> bias, float low, float high)
+    public override void Forward(BorderedMap input, BorderedMap output, int first, int afterLast, ReadOnlySpan<float> bias, float low, float high)
     {
         fixed (float* biases = bias)
         {
-            for (int image = first; image < end; image++)
+            for (int image = first; image < afterLast; image++)
             {
                 for (int block = 0; block < output.Blocks; block++)
                 {
@@ -57,9 +57,9 @@ internal sealed unsafe class DepthwiseConvGradient<TSimd, TVector> : ConvGradien
     }
 
     /// <inheritdoc/>
-    public override void BackwardInput(BorderedMap gradient, BorderedMap inputGradient, int first, int end, bool accumulate)
+    public override void BackwardInput(BorderedMap gradient, BorderedMap inputGradient, int first, int afterLast, bool accumulate)
     {
-        for (int image = first; image < end; image++)
+        for (int image = first; image < afterLast; image++)
         {
             for (int block = 0; block < gradient.Blocks; block++)
             {
@@ -75,11 +75,11 @@ internal sealed unsafe class DepthwiseConvGradient<TSimd, TVector> : ConvGradien
     }
 
     /// <inheritdoc/>
-    public override void BackwardWeights(BorderedMap input, BorderedMap gradient, int first, int end, Span<float> sums)
+    public override void BackwardWeights(BorderedMap input, BorderedMap gradient, int first, int afterLast, Span<float> sums)
     {
         fixed (float* target = sums)
         {
-            for (int image = first; image < end; image++)
+            for (int image = first; image < afterLast; image++)
             {
                 for (int block = 0; block < gradient.Blocks; block++)
                 {

@@ -5,7 +5,7 @@ using CoInference.Kernels.Simd.Vectors;
 namespace CoInference.Kernels.Simd.Training;
 
 /// <summary>
-/// The passes of training that are not convolutions, over images <c>first</c> to <c>end</c> - 1. Values per channel are
+/// The passes of training that are not convolutions, over images <c>first</c> to <c>afterLast</c> - 1. Values per channel are
 /// arrays filled to whole blocks of <see cref="BorderedMap.Lanes"/>; bounds are exclusive where a gradient is masked.
 /// </summary>
 public abstract class MapPasses
@@ -21,21 +21,21 @@ public abstract class MapPasses
 
     /// <summary>output = clamp(scale x input + offset + addend, low, high); scale, offset and addend may be left out.</summary>
     public abstract void Affine(
-        BorderedMap input, ReadOnlySpan<float> scale, ReadOnlySpan<float> offset, BorderedMap? addend, BorderedMap output, int first, int end, float low, float high);
+        BorderedMap input, ReadOnlySpan<float> scale, ReadOnlySpan<float> offset, BorderedMap? addend, BorderedMap output, int first, int afterLast, float low, float high);
 
     /// <summary>Zeroes the gradient wherever the output is not strictly between the bounds.</summary>
-    public abstract void Mask(BorderedMap output, BorderedMap gradient, int first, int end, float low, float high);
+    public abstract void Mask(BorderedMap output, BorderedMap gradient, int first, int afterLast, float low, float high);
 
     /// <summary>target = source, or target += source.</summary>
-    public abstract void Add(BorderedMap source, BorderedMap target, int first, int end, bool accumulate);
+    public abstract void Add(BorderedMap source, BorderedMap target, int first, int afterLast, bool accumulate);
 
     /// <summary>Adds, per channel, the sums of (x - shift) and of (x - shift)² to the arrays.</summary>
-    public abstract void Moments(BorderedMap map, ReadOnlySpan<float> shift, int first, int end, Span<double> sums, Span<double> squares);
+    public abstract void Moments(BorderedMap map, ReadOnlySpan<float> shift, int first, int afterLast, Span<double> sums, Span<double> squares);
 
     /// <summary>Adds, per channel, the sums of the gradient and of gradient x (x - mean) to the arrays; the products may be left out with <paramref name="map"/>.</summary>
-    public abstract void GradientMoments(BorderedMap gradient, BorderedMap? map, ReadOnlySpan<float> mean, int first, int end, Span<double> sums, Span<double> products);
+    public abstract void GradientMoments(BorderedMap gradient, BorderedMap? map, ReadOnlySpan<float> mean, int first, int afterLast, Span<double> sums, Span<double> products);
 
     /// <summary>target = a x gradient + b x map + c per channel, or adds it to the target.</summary>
     public abstract void Combine(
-        BorderedMap gradient, ReadOnlySpan<float> a, BorderedMap map, ReadOnlySpan<float> b, ReadOnlySpan<float> c, BorderedMap target, int first, int end, bool accumulate);
+        BorderedMap gradient, ReadOnlySpan<float> a, BorderedMap map, ReadOnlySpan<float> b, ReadOnlySpan<float> c, BorderedMap target, int first, int afterLast, bool accumulate);
 }

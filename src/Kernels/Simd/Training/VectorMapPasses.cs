@@ -10,11 +10,11 @@ internal sealed unsafe class VectorMapPasses<TSimd, TVector> : MapPasses
 {
     /// <inheritdoc/>
     public override void Affine(
-        BorderedMap input, ReadOnlySpan<float> scale, ReadOnlySpan<float> offset, BorderedMap? addend, BorderedMap output, int first, int end, float low, float high)
+        BorderedMap input, ReadOnlySpan<float> scale, ReadOnlySpan<float> offset, BorderedMap? addend, BorderedMap output, int first, int afterLast, float low, float high)
     {
         fixed (float* scales = scale, offsets = offset)
         {
-            for (int image = first; image < end; image++)
+            for (int image = first; image < afterLast; image++)
             {
                 for (int block = 0; block < input.Blocks; block++)
                 {
@@ -34,9 +34,9 @@ internal sealed unsafe class VectorMapPasses<TSimd, TVector> : MapPasses
     }
 
     /// <inheritdoc/>
-    public override void Mask(BorderedMap output, BorderedMap gradient, int first, int end, float low, float high)
+    public override void Mask(BorderedMap output, BorderedMap gradient, int first, int afterLast, float low, float high)
     {
-        for (int image = first; image < end; image++)
+        for (int image = first; image < afterLast; image++)
         {
             for (int block = 0; block < output.Blocks; block++)
             {
@@ -48,9 +48,9 @@ internal sealed unsafe class VectorMapPasses<TSimd, TVector> : MapPasses
     }
 
     /// <inheritdoc/>
-    public override void Add(BorderedMap source, BorderedMap target, int first, int end, bool accumulate)
+    public override void Add(BorderedMap source, BorderedMap target, int first, int afterLast, bool accumulate)
     {
-        for (int image = first; image < end; image++)
+        for (int image = first; image < afterLast; image++)
         {
             for (int block = 0; block < source.Blocks; block++)
             {
@@ -62,12 +62,12 @@ internal sealed unsafe class VectorMapPasses<TSimd, TVector> : MapPasses
     }
 
     /// <inheritdoc/>
-    public override void Moments(BorderedMap map, ReadOnlySpan<float> shift, int first, int end, Span<double> sums, Span<double> squares)
+    public override void Moments(BorderedMap map, ReadOnlySpan<float> shift, int first, int afterLast, Span<double> sums, Span<double> squares)
     {
         float* totals = stackalloc float[2 * TSimd.Lanes];
         fixed (float* shifts = shift)
         {
-            for (int image = first; image < end; image++)
+            for (int image = first; image < afterLast; image++)
             {
                 for (int block = 0; block < map.Blocks; block++)
                 {
@@ -80,12 +80,12 @@ internal sealed unsafe class VectorMapPasses<TSimd, TVector> : MapPasses
 
     /// <inheritdoc/>
     public override void GradientMoments(
-        BorderedMap gradient, BorderedMap? map, ReadOnlySpan<float> mean, int first, int end, Span<double> sums, Span<double> products)
+        BorderedMap gradient, BorderedMap? map, ReadOnlySpan<float> mean, int first, int afterLast, Span<double> sums, Span<double> products)
     {
         float* totals = stackalloc float[2 * TSimd.Lanes];
         fixed (float* means = mean)
         {
-            for (int image = first; image < end; image++)
+            for (int image = first; image < afterLast; image++)
             {
                 for (int block = 0; block < gradient.Blocks; block++)
                 {
@@ -107,11 +107,11 @@ internal sealed unsafe class VectorMapPasses<TSimd, TVector> : MapPasses
 
     /// <inheritdoc/>
     public override void Combine(
-        BorderedMap gradient, ReadOnlySpan<float> a, BorderedMap map, ReadOnlySpan<float> b, ReadOnlySpan<float> c, BorderedMap target, int first, int end, bool accumulate)
+        BorderedMap gradient, ReadOnlySpan<float> a, BorderedMap map, ReadOnlySpan<float> b, ReadOnlySpan<float> c, BorderedMap target, int first, int afterLast, bool accumulate)
     {
         fixed (float* ofGradient = a, ofMap = b, constant = c)
         {
-            for (int image = first; image < end; image++)
+            for (int image = first; image < afterLast; image++)
             {
                 for (int block = 0; block < gradient.Blocks; block++)
                 {

@@ -1,3 +1,4 @@
+using System.Numerics.Tensors;
 using CoInference.Kernels.Simd.Training;
 
 namespace CoInference.Runtime.Training.Steps;
@@ -17,10 +18,11 @@ internal sealed unsafe class GlobalAverageStep(TrainingValue input, TrainingValu
                 float* row = input.Map.Plane(image, block);
                 for (int y = 0; y < input.Height; y++, row += input.Map.RowStride)
                 {
-                    for (int i = 0; i < input.Width * BorderedMap.Lanes; i++) sums[i % BorderedMap.Lanes] += row[i];
+                    for (int x = 0; x < input.Width; x++)
+                        TensorPrimitives.Add(sums, new ReadOnlySpan<float>(row + (x * sums.Length), sums.Length), sums);
                 }
 
-                foreach (ref float sum in sums) sum *= share;
+                TensorPrimitives.Multiply(sums, share, sums);
             }
         }
     }
@@ -33,13 +35,15 @@ internal sealed unsafe class GlobalAverageStep(TrainingValue input, TrainingValu
         {
             for (int block = 0; block < target.Blocks; block++)
             {
-                float* arrived = Gradient.Plane(image, block), row = target.Plane(image, block);
+                var arrived = new ReadOnlySpan<float>(Gradient.Plane(image, block), BorderedMap.Lanes);
+                float* row = target.Plane(image, block);
                 for (int y = 0; y < input.Height; y++, row += target.RowStride)
                 {
-                    for (int i = 0; i < input.Width * BorderedMap.Lanes; i++)
+                    for (int x = 0; x < input.Width; x++)
                     {
-                        float value = share * arrived[i % BorderedMap.Lanes];
-                        row[i] = accumulates ? row[i] + value : value;
+                        var pixel = new Span<float>(row + (x * arrived.Length), arrived.Length);
+                        if (accumulates) TensorPrimitives.MultiplyAdd(arrived, share, pixel, pixel);
+                        else TensorPrimitives.Multiply(arrived, share, pixel);
                     }
                 }
             }
