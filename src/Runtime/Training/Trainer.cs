@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Runtime.InteropServices;
 using CoInference.Kernels.Devices;
 using CoInference.Runtime.Data;
 using CoInference.Runtime.Execution;
@@ -223,7 +224,7 @@ public sealed class Trainer : IDisposable
     /// <summary>All that decides the result, a line each.</summary>
     private string Describe(Graph graph) => string.Join('\n',
         $"network {ModelHash.Of(OnnxModel.Serialize(graph))}",
-        string.Create(CultureInfo.InvariantCulture, $"images {_train.Count} of {_train.Channels}x{_train.Height}x{_train.Width}, {Convert.ToHexString(System.Security.Cryptography.SHA256.HashData(_train.Pixels))}"),
+        string.Create(CultureInfo.InvariantCulture, $"images {_train.Count} of {_train.Channels}x{_train.Height}x{_train.Width}, {ModelHash.Of(_train.Pixels)}, labels {ModelHash.Of(MemoryMarshal.AsBytes<int>(_train.Labels))}"),
         string.Create(CultureInfo.InvariantCulture, $"epochs {_options.Epochs}"),
         string.Create(CultureInfo.InvariantCulture, $"batch {_options.BatchSize}"),
         string.Create(CultureInfo.InvariantCulture, $"optimizer {_options.Optimizer} rate {_options.LearningRate:R} momentum {_options.Momentum:R} decay {_options.WeightDecay:R} clip {_options.ClipNorm:R}"),

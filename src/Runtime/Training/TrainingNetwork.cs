@@ -22,6 +22,8 @@ public sealed unsafe class TrainingNetwork : IDisposable
     private readonly WorkerSet _workers;
     private readonly CompiledSteps _compiled;
     private readonly Region[] _forward, _backward;
+    private readonly PrepareWork _prepare;
+    private readonly FoldWork _fold;
     private readonly int _parts;
 
     /// <summary>Compiles a graph.</summary>
@@ -47,6 +49,7 @@ public sealed unsafe class TrainingNetwork : IDisposable
         ConnectGradients();
         _forward = [.. Regions(ForwardPasses())];
         _backward = [.. Regions(BackwardPasses())];
+        (_prepare, _fold) = (new PrepareWork(_compiled.Steps), new FoldWork(_compiled.Steps));
         _workers = new WorkerSet(threads);
     }
 
@@ -86,7 +89,7 @@ public sealed unsafe class TrainingNetwork : IDisposable
     /// <param name="logits">Receives [batch, classes].</param>
     public void Forward(Span<float> logits)
     {
-        _workers.Run(new PrepareWork(_compiled.Steps), _compiled.Steps.Count);
+        _workers.Run(_prepare, _compiled.Steps.Count);
         Run(_forward);
         for (int image = 0; image < Batch; image++)
         {
@@ -105,7 +108,7 @@ public sealed unsafe class TrainingNetwork : IDisposable
         }
 
         Run(_backward);
-        _workers.Run(new FoldWork(_compiled.Steps), _compiled.Steps.Count);
+        _workers.Run(_fold, _compiled.Steps.Count);
     }
 
     /// <summary>A copy of <see cref="Graph"/> with the present parameters.</summary>

@@ -8,6 +8,14 @@ namespace CoInference.Runtime.Training.Steps;
 /// </summary>
 internal sealed unsafe class PlacementStep(TrainingValue[] inputs, TrainingValue output, Placement[] placements) : TrainingStep(inputs, output)
 {
+    private Run[][] _runs = [];
+
+    public override void Allocate(int batch, int parts)
+    {
+        base.Allocate(batch, parts);
+        _runs = [.. placements.Select((placement, index) => Runs(placement, Inputs[index]).ToArray())];
+    }
+
     public override void Forward(int part, int first, int end)
     {
         // What no input reaches was zero when the map was allocated and is never written.
@@ -16,7 +24,7 @@ internal sealed unsafe class PlacementStep(TrainingValue[] inputs, TrainingValue
             for (int index = 0; index < placements.Length; index++)
             {
                 TrainingValue input = Inputs[index];
-                foreach (Run run in Runs(placements[index], input))
+                foreach (Run run in _runs[index])
                 {
                     Copy(run.Count, Address(input.Map, image, run.From), placements[index].StepX * BorderedMap.Lanes, Address(Output.Map, image, run.To), run.ToStep, false);
                 }
@@ -32,7 +40,7 @@ internal sealed unsafe class PlacementStep(TrainingValue[] inputs, TrainingValue
             for (int image = first; image < end; image++)
             {
                 if (!accumulates) Clear(target, image);
-                foreach (Run run in Runs(placements[index], Inputs[index]))
+                foreach (Run run in _runs[index])
                     Copy(run.Count, Address(Gradient, image, run.To), run.ToStep, Address(target, image, run.From), placements[index].StepX * BorderedMap.Lanes, accumulates);
             }
         }
