@@ -71,8 +71,4 @@ public sealed unsafe class BorderedMap
     /// <summary>One value.</summary>
     public ref float At(int image, int channel, int row, int column) =>
         ref *(Plane(image, channel / Lanes) + (row * RowStride) + ((nint)column * Lanes) + (channel % Lanes));
-
-    /// <summary>Whether another map has the same images, channels, rows and columns.</summary>
-    public bool HasSizeOf(BorderedMap other) =>
-        (Batch, Channels, Height, Width) == (other.Batch, other.Channels, other.Height, other.Width);
 }

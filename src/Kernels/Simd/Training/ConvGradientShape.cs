@@ -26,9 +26,6 @@ public sealed record ConvGradientShape(
     /// <summary>Whether each channel is convolved by itself.</summary>
     public bool IsDepthwise => Groups > 1 && Groups == InChannels && Groups == OutChannels;
 
-    /// <summary>Number of weights, [out][in / groups][kernel row][kernel column].</summary>
-    public int WeightCount => OutChannels * (InChannels / Groups) * Taps;
-
     /// <summary>Zero pixels that the input needs around it.</summary>
     public int InputBorder => Math.Max(
         Math.Max(PadTop, PadLeft),

@@ -10,9 +10,6 @@ public readonly record struct MapGeometry(int Channels, int Height, int Width, i
     /// <summary>Floats between rows.</summary>
     public nint RowStride => (nint)(Width + (2 * Border)) * BorderedMap.Lanes;
 
-    /// <summary>Floats between channel blocks.</summary>
-    public nint PlaneStride => (Height + (2 * Border)) * RowStride;
-
     /// <summary>Allocates zeroed maps of this size.</summary>
     public BorderedMap Allocate(int batch) => new(batch, Channels, Height, Width, Border);
 }
