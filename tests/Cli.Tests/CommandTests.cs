@@ -13,7 +13,7 @@ public class CommandTests
     {
         (int code, string output, string error) = Run("--help");
         Assert.Equal((0, ""), (code, error));
-        foreach (string verb in new[] { "devices", "inspect", "kernels", "profile", "eval", "search", "compile", "serve", "run", "report", "compare", "demo" })
+        foreach (string verb in new[] { "devices", "inspect", "kernels", "profile", "eval", "train", "finetune", "search", "compile", "serve", "run", "report", "compare", "demo" })
             Assert.Contains(verb, output, StringComparison.Ordinal);
     }
 
@@ -32,6 +32,12 @@ public class CommandTests
     [InlineData("search model.onnx --data shapes10 --link 1mbps --budget soon")]
     [InlineData("eval model.onnx --data shapes10 --split dev")]
     [InlineData("run bundle --data shapes10 --link 1mbps")]
+    [InlineData("train resnet9 --data shapes10 --out net.onnx")]
+    [InlineData("train resnet8 --data shapes10")]
+    [InlineData("train resnet8 --data shapes10 --out net.onnx --resume")]
+    [InlineData("train resnet8 --data shapes10 --out net.onnx --augment rotate")]
+    [InlineData("finetune model.onnx --data shapes10 --out net.onnx --lr 0")]
+    [InlineData("finetune model.onnx --data shapes10 --out net.onnx --distill 2")]
     public void A_wrong_command_line_is_one_line_and_exit_code_2(string arguments)
     {
         (int code, string output, string error) = Run(arguments.Split(' '));
@@ -46,6 +52,7 @@ public class CommandTests
     [InlineData("serve absent-bundle", "absent-bundle")]
     [InlineData("run absent-bundle --data shapes10", "absent-bundle")]
     [InlineData("report absent-folder", "absent-folder")]
+    [InlineData("finetune absent.onnx --data shapes10 --out net.onnx", "absent.onnx")]
     [InlineData("compare absent-a.json absent-b.json", "absent-a.json")]
     public void A_missing_file_is_named_in_one_line_and_exit_code_1(string arguments, string name)
     {
@@ -53,6 +60,35 @@ public class CommandTests
         Assert.Equal((1, ""), (code, output));
         Assert.Single(error.TrimEnd().Split('\n'));
         Assert.Contains(name, error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Training_writes_a_network_and_its_result_and_goes_on_from_a_checkpoint()
+    {
+        string folder = Directory.CreateTempSubdirectory("coinference-train").FullName;
+        try
+        {
+            string network = Path.Combine(folder, "net.onnx"), checkpoint = Path.Combine(folder, "run.checkpoint");
+            string[] arguments = ["finetune", Asset, "--data", "shapes10", "--limit", "128", "--epochs", "2", "--lr", "0.0005", "--batch", "64",
+                "--out", network, "--checkpoint", checkpoint, "--resume", "--json", "-"];
+            (int code, string output, _) = Run(arguments);
+            Assert.Equal(0, code);
+            using JsonDocument result = JsonDocument.Parse(output);
+            Assert.True(result.RootElement.GetProperty("top1").GetDouble() > 0.8);
+            Assert.Equal(2, result.RootElement.GetProperty("epochs").GetInt32());
+            Assert.True(result.RootElement.GetProperty("imagesPerSecond").GetDouble() > 0);
+
+            // Nothing is left to do, and the same network comes out.
+            byte[] written = File.ReadAllBytes(network);
+            (code, _, string error) = Run(arguments);
+            Assert.Equal(0, code);
+            Assert.Contains("resuming after 2 of 2 epochs", error, StringComparison.Ordinal);
+            Assert.Equal(written, File.ReadAllBytes(network));
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
     }
 
     [Fact]

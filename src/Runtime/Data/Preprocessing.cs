@@ -9,6 +9,9 @@ namespace CoInference.Runtime.Data;
 /// <param name="Std">Standard deviation per channel; a single value serves all channels.</param>
 public sealed record Preprocessing(string Name, double Scale, IReadOnlyList<double> Mean, IReadOnlyList<double> Std)
 {
+    /// <summary>Key of a model's metadata that names the preset it was trained with.</summary>
+    public const string MetadataKey = "preprocessing";
+
     /// <summary>ImageNet statistics on 0..1 values.</summary>
     public static Preprocessing ImageNet { get; } = new("imagenet", 1.0 / 255, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]);
 

@@ -1,5 +1,4 @@
 using CoInference.Runtime.Graphs;
-using CoInference.Runtime.Training;
 
 namespace CoInference.Runtime.Data;
 
@@ -23,7 +22,7 @@ public static class PreprocessingDetector
     /// <exception cref="ArgumentException">The images do not fit the network.</exception>
     public static PreprocessingDetection Detect(Graph graph, ImageSet images, EvaluationOptions? options = null, CancellationToken cancellation = default)
     {
-        if (graph.Metadata.TryGetValue(ShapesTrainer.PreprocessingKey, out string? named)
+        if (graph.Metadata.TryGetValue(Preprocessing.MetadataKey, out string? named)
             && Preprocessing.Presets.FirstOrDefault(preset => preset.Name == named) is { } declared)
         {
             return new PreprocessingDetection(declared, new Dictionary<string, double>());

@@ -23,7 +23,10 @@ public static class GraphSimplifier
     /// <returns>A new graph. Simplifying it again gives an equal graph.</returns>
     /// <exception cref="NotSupportedException">An operator is not supported.</exception>
     /// <exception cref="InvalidDataException">Nodes and shapes do not fit each other; the message names the node.</exception>
-    public static Graph Simplify(Graph graph, int batch = 1)
+    public static Graph Simplify(Graph graph, int batch = 1) => Simplify(graph, batch, foldsAffine: true);
+
+    /// <summary>Simplifies a graph; without <paramref name="foldsAffine"/> normalizations stay nodes of their own, as training needs them.</summary>
+    internal static Graph Simplify(Graph graph, int batch, bool foldsAffine)
     {
         ArgumentNullException.ThrowIfNull(graph);
         Graph result = graph.Clone();
@@ -37,7 +40,7 @@ public static class GraphSimplifier
             RemoveDeadNodes(result);
             NoOpRemoval.Run(result, specs);
             Canonicalization.Run(result, specs);
-            AffineFolding.Run(result, BatchSpecs.Of(result, batch));
+            if (foldsAffine) AffineFolding.Run(result, BatchSpecs.Of(result, batch));
             RemoveDeadNodes(result);
         }
         while (Fingerprint(result) != before && ++round < MaxRounds);

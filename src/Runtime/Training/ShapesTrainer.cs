@@ -13,9 +13,6 @@ public sealed record TrainingResult(Graph Graph, int Parameters, double TestAccu
 /// <summary>Trains the small residual network that ships with the generated shapes.</summary>
 public static class ShapesTrainer
 {
-    /// <summary>Key of the graph's metadata that names the preprocessing the network was trained with.</summary>
-    public const string PreprocessingKey = "preprocessing";
-
     private const int ValidationImages = 1000;
 
     /// <summary>Trains from random weights. The same options give the same network on the same machine.</summary>
@@ -67,7 +64,7 @@ public static class ShapesTrainer
         }
 
         Graph graph = ResidualNetworkExporter.Export(network, "shapes10");
-        graph.Metadata[PreprocessingKey] = TrainingImages.Preprocessing.Name;
+        graph.Metadata[Preprocessing.MetadataKey] = TrainingImages.Preprocessing.Name;
         return new TrainingResult(graph, network.ParameterCount, Accuracy(network, loss, data.Load(Split.Test)));
     }
 

@@ -67,7 +67,7 @@ public class ResidualNetworkTests
         TrainingResult first = ShapesTrainer.Run(options, new Reports(accuracies)), second = ShapesTrainer.Run(options with { Threads = 1 });
         Assert.Single(accuracies);
         Assert.Equal(OnnxModel.Serialize(first.Graph), OnnxModel.Serialize(second.Graph));
-        Assert.Equal("imagenet", first.Graph.Metadata[ShapesTrainer.PreprocessingKey]);
+        Assert.Equal("imagenet", first.Graph.Metadata[Preprocessing.MetadataKey]);
         using var cancelled = new CancellationTokenSource();
         cancelled.Cancel();
         Assert.Throws<OperationCanceledException>(() => ShapesTrainer.Run(options, null, cancelled.Token));

@@ -209,3 +209,12 @@ internal readonly struct N28 : IConstant
     /// <inheritdoc/>
     public static int Value => 28;
 }
+
+/// <summary>Twice another constant.</summary>
+/// <typeparam name="T">The constant.</typeparam>
+internal readonly struct Twice<T> : IConstant
+    where T : IConstant
+{
+    /// <inheritdoc/>
+    public static int Value => 2 * T.Value;
+}

@@ -41,6 +41,9 @@ internal unsafe interface ISimd<TVector>
     /// <summary>Lane-wise maximum; a NaN in <paramref name="value"/> is kept.</summary>
     static abstract TVector AtLeast(TVector bound, TVector value);
 
+    /// <summary>Lane-wise <paramref name="value"/> where <paramref name="low"/> &lt; <paramref name="tested"/> &lt; <paramref name="high"/>, else 0.</summary>
+    static abstract TVector WhereInside(TVector low, TVector tested, TVector high, TVector value);
+
     /// <summary>Sum of all lanes.</summary>
     static abstract float Sum(TVector value);
 }

@@ -51,5 +51,10 @@ internal readonly unsafe struct Simd128 : ISimd<Vector128<float>>
 
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector128<float> WhereInside(Vector128<float> low, Vector128<float> tested, Vector128<float> high, Vector128<float> value) =>
+        Vector128.ConditionalSelect(Vector128.GreaterThan(tested, low) & Vector128.LessThan(tested, high), value, Vector128<float>.Zero);
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float Sum(Vector128<float> value) => Vector128.Sum(value);
 }

@@ -51,5 +51,10 @@ internal readonly unsafe struct Simd256 : ISimd<Vector256<float>>
 
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> WhereInside(Vector256<float> low, Vector256<float> tested, Vector256<float> high, Vector256<float> value) =>
+        Vector256.ConditionalSelect(Vector256.GreaterThan(tested, low) & Vector256.LessThan(tested, high), value, Vector256<float>.Zero);
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float Sum(Vector256<float> value) => Vector256.Sum(value);
 }

@@ -51,5 +51,10 @@ internal readonly unsafe struct Simd512 : ISimd<Vector512<float>>
 
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> WhereInside(Vector512<float> low, Vector512<float> tested, Vector512<float> high, Vector512<float> value) =>
+        Vector512.ConditionalSelect(Vector512.GreaterThan(tested, low) & Vector512.LessThan(tested, high), value, Vector512<float>.Zero);
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float Sum(Vector512<float> value) => Vector512.Sum(value);
 }
