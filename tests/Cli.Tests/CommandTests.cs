@@ -181,8 +181,8 @@ public class CommandTests
         Assert.Equal([0.5, 0.9], gains.Select(gain => gain.GetProperty("sparsity").GetDouble()));
         Assert.All(gains, gain => Assert.Equal(form, gain.GetProperty("form").GetString()));
 
-        // Removed weights are not counted as work, and twice the sparsity is less of it.
-        Assert.InRange(gains[0].GetProperty("multiplyAddShare").GetDouble(), 0.2, 0.6);
+        // At half sparsity a dense kernel may be the faster one for zeros that are not whole channels; at 0.9 few are.
+        Assert.InRange(gains[0].GetProperty("multiplyAddShare").GetDouble(), 0.2, form == "channel" ? 0.6 : 1);
         Assert.True(gains[1].GetProperty("multiplyAddShare").GetDouble() < gains[0].GetProperty("multiplyAddShare").GetDouble());
         Assert.All(gains, gain => Assert.InRange(gain.GetProperty("speedup").GetDouble(), gain.GetProperty("speedupLow").GetDouble(), gain.GetProperty("speedupHigh").GetDouble()));
     }

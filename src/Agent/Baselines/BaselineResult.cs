@@ -26,8 +26,8 @@ public sealed record BaselineResult
     /// <summary>Latency by part, both halves run whole; the wire is computed from the payload. Null when it was not measured.</summary>
     public LatencyBreakdown? Measured { get; init; }
 
-    /// <summary>Whether weights were removed.</summary>
-    public bool Pruned { get; init; }
+    /// <summary>Whether a rule or a decider chose sparsity and compression; false for the fixed plans that a relative budget refers to.</summary>
+    public bool Decided { get; init; }
 
     /// <summary>What to know about it; why it is missing, when it is.</summary>
     public string Note { get; init; } = "";

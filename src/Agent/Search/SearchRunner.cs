@@ -97,11 +97,11 @@ public sealed class SearchRunner : IDisposable
         foreach (NamedPlan plan in further)
         {
             plans.Add(plan);
-            baselines.Add(_bench.Assess(plan, _cancellation));
+            baselines.Add(_bench.Assess(plan, _cancellation) with { Decided = true });
         }
 
-        BaselineResult planResult = _bench.Assess(chosen, _cancellation);
-        Plan final = FinalPlan(chosen, accuracy, budgetMs, decider) with { PayloadBytes = planResult.PayloadBytes };
+        BaselineResult planResult = _bench.Assess(chosen, _cancellation) with { Decided = true };
+        Plan final = FinalPlan(chosen, accuracy, budgetMs, decider) with { Predicted = planResult.Predicted!, PayloadBytes = planResult.PayloadBytes };
         if (_request.TestImages > 0)
         {
             Report("judging on test images");

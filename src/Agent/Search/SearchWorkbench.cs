@@ -9,6 +9,7 @@ using CoInference.Runtime.Plans;
 using CoInference.Runtime.Profiling;
 using CoInference.Runtime.Sparsity;
 using CoInference.Runtime.Splitting;
+using CoInference.Runtime.Transport;
 
 namespace CoInference.Agent.Search;
 
@@ -89,7 +90,8 @@ internal sealed class SearchWorkbench : IDisposable
     /// <summary>Judges a plan on the validation images and measures it.</summary>
     public BaselineResult Assess(NamedPlan named, CancellationToken cancellation)
     {
-        (LatencyBreakdown measured, double payload) = _measurer.Measure(Compile(ToPlan(named), cancellation), cancellation);
+        Bundle bundle = Compile(ToPlan(named), cancellation);
+        (LatencyBreakdown measured, double payload) = _measurer.Measure(bundle, cancellation);
         return new BaselineResult
         {
             Name = named.Name,
@@ -97,11 +99,29 @@ internal sealed class SearchWorkbench : IDisposable
             Accuracy = ValidationAccuracy(named, cancellation),
             PayloadBytes = payload,
             // How long coding an image takes, and how small it gets, is not in a table: that part is measured, the kernels are priced.
-            Predicted = named.Predicted ?? measured with { EdgeMs = Pricer.Halves(named.Cut, []).EdgeMs },
+            Predicted = named.Predicted is { } predicted ? Refined(predicted, bundle, cancellation) : measured with { EdgeMs = Pricer.Halves(named.Cut, []).EdgeMs },
             Measured = measured,
-            Pruned = named.Groups.Any(group => group.Sparsity > 0),
             Note = named.Note,
         };
+    }
+
+    /// <summary>
+    /// A prediction with the wire time of what the entropy coder makes of the calibration images; while searching, only the
+    /// bound that it cannot exceed is known.
+    /// </summary>
+    private LatencyBreakdown Refined(LatencyBreakdown predicted, Bundle bundle, CancellationToken cancellation)
+    {
+        if (bundle.Plan.Codec is not { EntropyCoded: true } || bundle.Edge is null) return predicted;
+        using var runner = new LocalRunner(bundle);
+        var logits = new float[bundle.Classes];
+        double payload = 0;
+        for (int i = 0; i < Calibration.Count; i++)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            payload += runner.Run(Calibration.Image(i), logits).PayloadBytes;
+        }
+
+        return predicted with { WireMs = Pricer.WireMs(payload / Calibration.Count) };
     }
 
     /// <summary>Accuracy of a plan on all validation images.</summary>

@@ -37,7 +37,7 @@ internal static class ReportRows
     public static string Headline(SearchReport report)
     {
         LatencyBreakdown? plan = report.PlanResult.Measured ?? report.PlanResult.Predicted;
-        BaselineResult fastest = report.Baselines.Where(baseline => !baseline.Pruned && (baseline.Measured ?? baseline.Predicted) is not null)
+        BaselineResult fastest = report.Baselines.Where(baseline => !baseline.Decided && (baseline.Measured ?? baseline.Predicted) is not null)
             .MinBy(baseline => (baseline.Measured ?? baseline.Predicted)!.TotalMs)!;
         double ratio = plan!.TotalMs / (fastest.Measured ?? fastest.Predicted)!.TotalMs;
         return string.Create(CultureInfo.InvariantCulture,
@@ -67,7 +67,9 @@ internal static class ReportRows
             ? string.Create(CultureInfo.InvariantCulture, $"{decision.Channels} of {decision.TotalChannels} channels at {decision.Bits} bits{(decision.EntropyCoded ? ", entropy coded" : "")}")
             : "nothing sent";
         int kept = plan.Groups.Sum(group => group.KeptChannels), all = plan.Groups.Sum(group => group.Channels);
-        return string.Create(CultureInfo.InvariantCulture, $"cut at {plan.Cut}; {codec}; {plan.Groups.Count} groups keep {kept} of {all} channels; found by {plan.Decider}");
+        string pruned = kept == all && plan.Groups.All(group => group.Sparsity == 0)
+            ? "nothing pruned" : string.Create(CultureInfo.InvariantCulture, $"{plan.Groups.Count} groups keep {kept} of {all} channels");
+        return $"cut at {plan.Cut}; {codec}; {pruned}; found by {plan.Decider}";
     }
 
     /// <summary>An accuracy in percent with two digits; empty for none.</summary>

@@ -10,7 +10,7 @@ namespace CoInference.Runtime.Profiling;
 /// <param name="Form">How sparsity is realised: <c>channel</c>, <c>block</c> or <c>unstructured</c>.</param>
 /// <param name="Sparsity">Wanted share to remove from each group.</param>
 /// <param name="Groups">Groups that were pruned.</param>
-/// <param name="MultiplyAddShare">Multiply-adds left over those of the dense network, zero weights not counted.</param>
+/// <param name="MultiplyAddShare">Multiply-adds that the chosen kernels do, over those of the dense network. A zero counts where a dense kernel runs the layer because it is faster.</param>
 /// <param name="DenseMs">Median time of a run of the dense network in milliseconds.</param>
 /// <param name="SparseMs">Median time of a run of the pruned network in milliseconds.</param>
 /// <param name="Speedup">Dense over pruned, from samples taken in turn.</param>
@@ -19,6 +19,9 @@ namespace CoInference.Runtime.Profiling;
 public sealed record PruningGain(
     string Form, double Sparsity, int Groups, double MultiplyAddShare, double DenseMs, double SparseMs, double Speedup, double SpeedupLow, double SpeedupHigh)
 {
+    /// <summary>The two networks evict each other's weights when they take turns; a sample must outlast that.</summary>
+    private const double SampleMicroseconds = 5000;
+
     /// <summary>Prunes every group of a network to one sparsity and times it against the dense network, turn by turn.</summary>
     /// <param name="graph">The network.</param>
     /// <param name="form">What is removed; <see cref="WeightForm.Dense"/> removes whole channels.</param>
@@ -37,13 +40,14 @@ public sealed record PruningGain(
         List<GroupDecision> decisions = [.. pruner.Groups(form).Select(group => group.Decide(sparsity))];
         if (decisions.Count == 0) throw new NotSupportedException($"Graph '{graph.Name}' has no {Name(form)} group to prune.");
         using Session dense = Session.Create(canonical, options.Session), sparse = Session.Create(pruner.Shape(decisions), options.Session);
-        TimingComparison comparison = TimingComparison.Measure(new SessionRun(sparse).Run, new SessionRun(dense).Run, options.Timing, cancellation);
+        TimingOptions timing = options.Timing with { MinSampleMicroseconds = Math.Max(SampleMicroseconds, options.Timing.MinSampleMicroseconds) };
+        TimingComparison comparison = TimingComparison.Measure(new SessionRun(sparse).Run, new SessionRun(dense).Run, timing, cancellation);
         double scale = options.Slowdown.Factor / 1000;
         return new PruningGain(Name(form), sparsity, decisions.Count, Work(sparse) / Work(dense),
             comparison.B.MedianUs * scale, comparison.A.MedianUs * scale, comparison.Ratio, comparison.RatioLow, comparison.RatioHigh);
     }
 
-    private static double Work(Session session) => session.Steps.Sum(step => step.MultiplyAdds * step.Density);
+    private static double Work(Session session) => session.Steps.Sum(step => (double)step.MultiplyAdds);
 
     private static string Name(WeightForm form) => form == WeightForm.Dense ? "channel" : form.ToString().ToLowerInvariant();
 }

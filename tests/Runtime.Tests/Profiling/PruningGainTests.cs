@@ -1,4 +1,5 @@
 using CoInference.Kernels.Registry;
+using CoInference.Runtime.Execution;
 using CoInference.Runtime.Graphs;
 using CoInference.Runtime.Onnx;
 using CoInference.Runtime.Profiling;
@@ -13,11 +14,14 @@ public class PruningGainTests
     public void Half_the_channels_of_ResNet56_save_more_than_half_of_its_time()
     {
         Graph graph = OnnxModel.Load(TestData.Require("models", "resnet56.onnx"));
-        PruningGain gain = PruningGain.Measure(graph, WeightForm.Dense, 0.5);
 
-        // A quarter of the work is left; fixed costs of small layers keep the gain below 4.
-        Assert.InRange(gain.MultiplyAddShare, 0.24, 0.28);
-        Assert.True(gain.Speedup >= 2.2, $"{gain.DenseMs:F3} ms dense, {gain.SparseMs:F3} ms pruned: {gain.Speedup:F2}x");
+        // A quarter of the work is left. Winograd takes more off layers of whole vectors of channels than off the pruned ones
+        // of half a vector, so it is left out where the kernels' share of the gain is to be seen.
+        PruningGain direct = PruningGain.Measure(graph, WeightForm.Dense, 0.5, new ProfileOptions { Session = new SessionOptions { Precise = true } });
+        Assert.InRange(direct.MultiplyAddShare, 0.24, 0.28);
+        Assert.True(direct.Speedup >= 2.2, $"{direct.DenseMs:F3} ms dense, {direct.SparseMs:F3} ms pruned: {direct.Speedup:F2}x");
+        PruningGain gain = PruningGain.Measure(graph, WeightForm.Dense, 0.5);
+        Assert.True(gain.Speedup >= 1.8, $"{gain.DenseMs:F3} ms dense, {gain.SparseMs:F3} ms pruned: {gain.Speedup:F2}x");
     }
 
     [Fact]

@@ -22,6 +22,9 @@ internal sealed record WinogradPlan(int Size, int Rows, int Columns, int Patches
     private const double SecondLevelBytes = 640 * 1024;
     private const double WeightBytesPerCycle = 12;
 
+    /// <summary>Transforms store as much as they compute, and the widest stores leave at half the rate of narrower ones.</summary>
+    private const double WideStoreFactor = 1.3;
+
     /// <summary>Calling a micro-kernel for one element and group of output channels.</summary>
     private const double CallCycles = 20;
 
@@ -45,7 +48,7 @@ internal sealed record WinogradPlan(int Size, int Rows, int Columns, int Patches
         int tileBlocks = tile.ChooseBlocks(strips.Size, outputBlocks);
         int calls = (outputBlocks + tileBlocks - 1) / tileBlocks;
         double products = elements * stripCount * (tile.Row(strips.Size, outputBlocks, tileBlocks) + (calls * CallCycles));
-        double transforms = patches * (inputBlocks + outputBlocks) * TTransform.PatchCycles / 2;
+        double transforms = patches * (inputBlocks + outputBlocks) * TTransform.PatchCycles / 2 * (width == VectorWidth.Vector512 ? WideStoreFactor : 1);
         double memory = weightBytes > SecondLevelBytes ? stripCount * weightBytes / WeightBytesPerCycle : 0;
         double activations = DirectConvCost.MemoryCycles(shape with { KernelHeight = 1, KernelWidth = 1 }, lanes, lanes);
         return new WinogradPlan(size, rows, columns, patches, strips.Size, tileBlocks, products + transforms + memory + activations);
