@@ -1,16 +1,19 @@
 // Every decider on sparsity allocation problems with known formulas, at equal episodes, over several seeds:
 //   dotnet run -c Release --project bench/CompareDeciders -- [SEEDS [EPISODES [GROUPS]]]
 // Each seed draws another problem. The table gives the accuracy of the best plan within half the dense time.
+// 'ddpg alone' is the agent without its teacher's demonstrations.
 using System.Globalization;
+using CoInference.Agent.Ddpg;
 using CoInference.Agent.Environments;
 using CoInference.Agent.Search;
 using CoInference.Agent.Tests.Environments;
 
+const string Alone = "ddpg alone";
 int seeds = Argument(0, 8), episodes = Argument(1, 150), groups = Argument(2, 28);
 Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{groups} groups, {episodes} episodes, {seeds} seeds"));
 Console.WriteLine("| decider | mean | standard error | min | max | seconds |");
 Console.WriteLine("|---|---:|---:|---:|---:|---:|");
-foreach (string decider in args.Length > 3 ? args[3].Split(',') : DeciderFactory.Names)
+foreach (string decider in DeciderFactory.Names.Append(Alone))
 {
     long started = TimeProvider.System.GetTimestamp();
     double[] best = [.. Enumerable.Range(1, seeds).AsParallel().AsOrdered().Select(seed => Best(decider, seed))];
@@ -22,8 +25,9 @@ foreach (string decider in args.Length > 3 ? args[3].Split(',') : DeciderFactory
 double Best(string decider, int seed)
 {
     var problem = new AllocationProblem(groups, seed);
-    var loop = new SearchLoop([new CutCandidate("analytic", problem)], new Reward(RewardKind.Budget), 0.5 * problem.DenseMs, episodes, seed, SearchJournal.InMemory());
-    return loop.Run(decider, null, CancellationToken.None).Accuracy;
+    DdpgOptions? ddpg = decider == Alone ? new DdpgOptions { DemonstrationShare = 0, WarmUpEpisodes = SearchLoop.WarmUp(episodes) } : null;
+    var loop = new SearchLoop([new CutCandidate("analytic", problem)], new Reward(RewardKind.Budget), 0.5 * problem.DenseMs, episodes, seed, SearchJournal.InMemory(), ddpg);
+    return loop.Run(decider == Alone ? "ddpg" : decider, null, CancellationToken.None).Accuracy;
 }
 
 int Argument(int index, int fallback) => args.Length > index ? int.Parse(args[index], CultureInfo.InvariantCulture) : fallback;

@@ -9,8 +9,7 @@ namespace CoInference.Agent.Environments;
 /// <remarks>
 /// <para>AMC (He et al., ECCV 2018) clips each step in turn to what still lets the rest meet the budget at its maximum. Then
 /// the last steps pay for what the first ones did not save, whatever was proposed for them. A common shift keeps the
-/// proportions of the proposals; with it random search, the cross-entropy method and DDPG all find better plans in as
-/// many episodes (docs/results.md).</para>
+/// proportions of the proposals.</para>
 /// <para>The decider proposes from the states of the walk as proposed; states and actions of the episode, from which it
 /// learns, are those of the walk as realised.</para>
 /// <para>The state has <see cref="StateWidth"/> values in [0, 1]: step, kind of step, input channels, output channels,

@@ -45,6 +45,9 @@ public sealed class SearchLoop
         }
     }
 
+    /// <summary>Warm-up episodes of a DDPG agent whose cut can get a number of episodes.</summary>
+    public static int WarmUp(int episodes) => Math.Clamp(episodes / WarmUpShare, 1, new DdpgOptions().WarmUpEpisodes);
+
     /// <summary>Runs what is left of a decider's episodes.</summary>
     /// <param name="deciderName">One of <see cref="DeciderFactory.Names"/>.</param>
     /// <param name="progress">Told after every episode; may be null.</param>
@@ -54,7 +57,7 @@ public sealed class SearchLoop
     public EpisodeRecord Run(string deciderName, IProgress<SearchProgress>? progress, CancellationToken cancellation)
     {
         var allocation = new CutAllocation(_cuts.Count, _episodes);
-        DdpgOptions ddpg = _ddpg ?? new DdpgOptions { WarmUpEpisodes = Math.Clamp(allocation.MostPerCut / WarmUpShare, 1, new DdpgOptions().WarmUpEpisodes) };
+        DdpgOptions ddpg = _ddpg ?? new DdpgOptions { WarmUpEpisodes = WarmUp(allocation.MostPerCut) };
         var environments = new SearchEnvironment?[allocation.Probes];
         var deciders = new IDecider?[allocation.Probes];
         List<(int Cut, double Reward)> log = [.. _journal.Episodes.Where(episode => episode.Decider == deciderName).Select(episode => (IndexOf(episode.Cut) ?? throw Unknown(episode.Cut), episode.Reward))];

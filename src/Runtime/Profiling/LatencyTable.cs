@@ -22,7 +22,9 @@ public sealed class LatencyTable
     /// </summary>
     private const double ColdKernelWarmUpMs = 250;
 
-    private const int CalibrationRounds = 21;
+    private const int CalibrationRounds = 21, CalibrationAttempts = 3;
+
+    private const double WholeSampleMicroseconds = 5000;
 
     private static readonly ConcurrentDictionary<string, bool> WarmKernels = new(StringComparer.Ordinal);
 
@@ -174,6 +176,7 @@ public sealed class LatencyTable
     /// <summary>
     /// Measures how the time of a whole network relates to the sum of its steps, and predicts with that factor from now on.
     /// Network and steps are sampled in turn, and the steps' entries are replaced, so that both see the same machine.
+    /// After three implausible factors (a busy host) steps are simply added up: the factor is 1.
     /// </summary>
     /// <param name="network">Name of the network.</param>
     /// <param name="graph">The network.</param>
@@ -191,12 +194,17 @@ public sealed class LatencyTable
         lock (_measuring)
         {
             NetworkCalibration calibration = CalibrateSteps(network, run.Run, steps, cancellation);
+            for (int attempt = 1; attempt < CalibrationAttempts && !IsPlausible(calibration); attempt++) calibration = CalibrateSteps(network, run.Run, steps, cancellation);
+            if (!IsPlausible(calibration)) calibration = calibration with { Factor = 1 };
             _calibrations.RemoveAll(old => old.Network == network);
             _calibrations.Add(calibration);
             Volatile.Write(ref _calibration, calibration.Factor);
             return calibration;
         }
     }
+
+    /// <summary>A factor far from 1 says that something else ran on the host, not how steps add up.</summary>
+    private static bool IsPlausible(NetworkCalibration calibration) => calibration.Factor is > 0.6 and < 1.7;
 
     private NetworkCalibration CalibrateSteps(string network, Action run, IReadOnlyList<StepSpec> steps, CancellationToken cancellation)
     {
@@ -212,7 +220,9 @@ public sealed class LatencyTable
             runs[i] = Timing.WarmUp(alone[i].Run, StepTiming, cancellation).RunsPerSample;
         }
 
-        int wholeRuns = Timing.WarmUp(run, StepTiming with { WarmUpMilliseconds = ColdKernelWarmUpMs }, cancellation).RunsPerSample;
+        // The steps that run between two samples evict the network's weights: a sample must be long beside their way back.
+        TimingOptions wholeTiming = StepTiming with { WarmUpMilliseconds = ColdKernelWarmUpMs, MinSampleMicroseconds = WholeSampleMicroseconds };
+        int wholeRuns = Timing.WarmUp(run, wholeTiming, cancellation).RunsPerSample;
         var whole = new double[CalibrationRounds];
         for (int round = 0; round < CalibrationRounds; round++)
         {
