@@ -5,8 +5,8 @@ namespace CoInference.Runtime.Execution;
 /// <summary>A step whose work is a range of independent units, shared between threads when there is enough of it.</summary>
 internal abstract class PartitionedStep : Step, IParallelWork
 {
-    // Below this a hand-over to another thread costs more than it saves: about two microseconds of streaming.
-    private const long BytesWorthAThread = 64 * 1024;
+    // Below this a hand-over to another thread costs more than it saves: about four microseconds of streaming.
+    private const long BytesWorthAThread = 256 * 1024;
 
     private readonly WorkerSet _workers;
     private readonly int _units;
