@@ -38,7 +38,7 @@ public sealed class SearchRunner : IDisposable
     private SearchRunner(SearchRequest request, IProgress<SearchProgress>? progress, CancellationToken cancellation)
     {
         (_request, _progress, _cancellation) = (request, progress, cancellation);
-        if (request.Restart) SearchJournal.Discard(request.OutputFolder);
+        if (request.Restart) Discard(request.OutputFolder);
         _journal = SearchJournal.Open(request.OutputFolder, SearchSettings.Of(request));
         Report("preparing");
         _bench = new SearchWorkbench(request, _journal, cancellation);
@@ -255,6 +255,13 @@ public sealed class SearchRunner : IDisposable
         if (_storedTimings == _bench.DeviceTable.Count) return;
         _bench.DeviceTable.Save(Path.Combine(_request.OutputFolder, LatencyTableFile));
         _storedTimings = _bench.DeviceTable.Count;
+    }
+
+    private static void Discard(string folder)
+    {
+        SearchJournal.Discard(folder);
+        string table = Path.Combine(folder, LatencyTableFile);
+        if (File.Exists(table)) File.Delete(table);
     }
 
     private sealed class EpisodeProgress(SearchRunner runner) : IProgress<SearchProgress>

@@ -33,12 +33,12 @@ internal sealed class DemoVerb : Verb
     public double Slowdown { get; set; } = 40;
 
     /// <summary>Budget.</summary>
-    [Option("budget", Default = "0.6x", MetaValue = "BUDGET", HelpText = "Latency target: 12ms, or 0.5x the fastest unpruned baseline.")]
-    public string Budget { get; set; } = "0.6x";
+    [Option("budget", Default = "0.75x", MetaValue = "BUDGET", HelpText = "Latency target: 12ms, or 0.5x the fastest unpruned baseline.")]
+    public string Budget { get; set; } = "0.75x";
 
     /// <summary>Number of episodes.</summary>
-    [Option("episodes", Default = 60, MetaValue = "N", HelpText = "Episodes of the search.")]
-    public int Episodes { get; set; } = 60;
+    [Option("episodes", Default = 100, MetaValue = "N", HelpText = "Episodes of the search.")]
+    public int Episodes { get; set; } = 100;
 
     /// <summary>Seed.</summary>
     [Option("seed", Default = 0, MetaValue = "N", HelpText = "Seed of everything random.")]

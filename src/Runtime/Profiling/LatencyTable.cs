@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
+using System.Text.RegularExpressions;
 using CoInference.Runtime.Execution;
 using CoInference.Runtime.Graphs;
 
@@ -11,7 +12,7 @@ namespace CoInference.Runtime.Profiling;
 /// Measured time of every step a search asked for, on one device. A step that is not in the table of this host is
 /// measured when its price is asked for; a table of another host is closed. Safe for concurrent use.
 /// </summary>
-public sealed class LatencyTable
+public sealed partial class LatencyTable
 {
     /// <summary>Schema name of the table's file.</summary>
     public const string SchemaName = "coinference.latency-table/1";
@@ -245,9 +246,13 @@ public sealed class LatencyTable
     private static Timing MeasureStep(StepSpec spec, CancellationToken cancellation)
     {
         using StandaloneStep step = StandaloneStep.Create(spec);
-        bool cold = WarmKernels.TryAdd($"{spec.Op} {spec.Kernel}", true);
+        bool cold = WarmKernels.TryAdd(Sizes().Replace(spec.Key, ""), true);
         return Timing.Measure(step.Run, cold ? StepTiming with { WarmUpMilliseconds = ColdKernelWarmUpMs } : StepTiming, cancellation);
     }
+
+    /// <summary>What a step's key says of sizes. Without it the key names the code: operator, kernel, layouts, epilogue, stride.</summary>
+    [GeneratedRegex(@"\[[^\]]*\]|\d+x[\dx]+:\d+|@[\d.]+")]
+    private static partial Regex Sizes();
 
     private InvalidDataException Closed(StepSpec[] missing)
     {
