@@ -6,6 +6,7 @@ namespace CoInference.Agent.Baselines;
 /// One sparsity for all groups: goes through the settings of bottleneck and bits, each with the least uniform sparsity
 /// that meets the budget, and is exhausted after the last.
 /// </summary>
+/// <remarks>What time that leaves over, the environment's wall gives back to as many steps as it allows.</remarks>
 public sealed class UniformDecider : IDecider
 {
     private readonly IDecisionProblem _problem;

@@ -59,7 +59,7 @@ internal sealed record CodecRows(string Feature, IReadOnlyList<CodecRow> Rows)
 internal sealed record CodecRow(string Stage, int Bits, long Bytes, double MedianUs, double P10Us, double P90Us, double Gbps, double CopyShare, double Msymbols)
 {
     /// <summary>The row of a timing.</summary>
-    public static CodecRow Of(CodecTiming timing) => new(
+    public static CodecRow Of(CodecStageTiming timing) => new(
         timing.Stage, timing.Bits, timing.Bytes, timing.MedianMicroseconds, timing.P10Microseconds, timing.P90Microseconds,
         timing.GigabytesPerSecond, timing.CopyShare, timing.MegasymbolsPerSecond);
 }

@@ -1,9 +1,9 @@
-using System.Diagnostics;
 using System.Numerics.Tensors;
 using CoInference.Kernels.Simd.Codec;
 using CoInference.Kernels.Tensors;
 using CoInference.Runtime.Execution;
 using CoInference.Runtime.Plans;
+using CoInference.Runtime.Profiling;
 
 namespace CoInference.Runtime.Codec;
 
@@ -17,7 +17,7 @@ namespace CoInference.Runtime.Codec;
 /// <param name="GigabytesPerSecond"><paramref name="Bytes"/> per median time, in 1e9 per second.</param>
 /// <param name="CopyShare">That rate over the rate of the copy of the feature measured in the same run.</param>
 /// <param name="MegasymbolsPerSecond">Values of the feature per median time, in 1e6 per second.</param>
-public sealed record CodecTiming(
+public sealed record CodecStageTiming(
     string Stage,
     int Bits,
     long Bytes,
@@ -31,7 +31,7 @@ public sealed record CodecTiming(
 /// <summary>The stages of the feature codec, timed on one thread against a copy of the same floats in the same run.</summary>
 /// <param name="FeatureShape">Shape of the feature, with a batch of 1.</param>
 /// <param name="Rows">One row per stage and number of bits.</param>
-public sealed record CodecComparison(TensorShape FeatureShape, IReadOnlyList<CodecTiming> Rows)
+public sealed record CodecComparison(TensorShape FeatureShape, IReadOnlyList<CodecStageTiming> Rows)
 {
     /// <summary>Samples per stage that <see cref="Run"/> takes when the caller does not say.</summary>
     public const int DefaultRounds = 25;
@@ -39,6 +39,9 @@ public sealed record CodecComparison(TensorShape FeatureShape, IReadOnlyList<Cod
     // Calibration sees a few images; the payload is that of one more.
     private const int CalibrationImages = 2;
     private const int Patterns = 4;
+
+    // The runtime compiles the small methods between the kernels again, optimized, some time after their first calls.
+    private static readonly TimingOptions Warm = new() { WarmUpMilliseconds = 250 };
 
     /// <summary>Times every stage on a generated feature: smooth planes behind a ReLU, with neighbouring channels alike.</summary>
     /// <param name="channels">Channels.</param>
@@ -65,33 +68,17 @@ public sealed record CodecComparison(TensorShape FeatureShape, IReadOnlyList<Cod
             ("range", 32, floatBytes, () => ValueRange.Find(feature)),
         };
         foreach (int count in bits) Add(stages, samples, count, feature, restored);
-        WarmUp(stages, cancellation);
+        foreach ((_, _, _, Action work) in stages) Timing.WarmUp(work, Warm, cancellation);
         double[][] times = InterleavedTimer.Measure([.. stages.Select(stage => stage.Work)], rounds, cancellation);
         double copyRate = stages[0].Bytes / InterleavedTimer.Quantile(times[0], 0.5);
         return new CodecComparison(shape, [.. stages.Select((stage, i) =>
         {
             double median = InterleavedTimer.Quantile(times[i], 0.5);
             double rate = stage.Bytes / median;
-            return new CodecTiming(
+            return new CodecStageTiming(
                 stage.Name, stage.Bits, stage.Bytes, median, InterleavedTimer.Quantile(times[i], 0.1), InterleavedTimer.Quantile(times[i], 0.9),
                 rate / 1e3, rate / copyRate, feature.Length / median);
         })]);
-    }
-
-    // The small methods between the kernels reach the compiler's last tier in the background, some time after their calls.
-    private static void WarmUp(List<(string Name, int Bits, long Bytes, Action Work)> stages, CancellationToken cancellation)
-    {
-        for (int pass = 0; pass < 6; pass++)
-        {
-            foreach ((_, _, _, Action work) in stages)
-            {
-                cancellation.ThrowIfCancellationRequested();
-                long started = Stopwatch.GetTimestamp();
-                for (int i = 0; i < 60 && Stopwatch.GetElapsedTime(started).TotalMilliseconds < 50; i++) work();
-            }
-
-            Thread.Sleep(150);
-        }
     }
 
     private static unsafe void Add(List<(string Name, int Bits, long Bytes, Action Work)> stages, FeatureSamples samples, int bits, float[] feature, float[] restored)

@@ -6,7 +6,8 @@ namespace CoInference.Runtime.Data;
 /// </summary>
 /// <remarks>
 /// Contrast has no fixed sign and the shape has no fixed place, so no linear function of the pixels tells the classes
-/// apart; edges and corners do. Image <c>i</c> of a seed is the same wherever it is asked for.
+/// apart; edges and corners do. Image <c>i</c> of a seed is the same wherever it is asked for. docs/results.md has the
+/// command that trained the stored network.
 /// </remarks>
 public static class Shapes10
 {

@@ -154,7 +154,7 @@ public sealed unsafe class TrainingNetwork : IDisposable
         }
 
         _compiled.Logits.Gradient = Take(_compiled.Logits.GradientGeometry);
-        foreach (TrainingStep step in _compiled.Steps.Reverse())
+        foreach (TrainingStep step in BackwardSteps())
         {
             BorderedMap gradient = step.Output.Gradient
                 ?? throw new NotSupportedException($"Value {step.Output} does not lead to the output; training needs every node to.");
@@ -190,9 +190,12 @@ public sealed unsafe class TrainingNetwork : IDisposable
         }
     }
 
+    /// <summary>The steps that something trained lies in or before, last first; a step that only rearranges the image has no backward pass.</summary>
+    private IEnumerable<TrainingStep> BackwardSteps() => _compiled.Steps.Reverse().Where(step => step.Output.NeedsGradient);
+
     private IEnumerable<Pass> BackwardPasses()
     {
-        foreach (TrainingStep step in _compiled.Steps.Reverse())
+        foreach (TrainingStep step in BackwardSteps())
         {
             if (step.MeasuresGradient) yield return new Pass(step, step.MeasureGradient, step.EndMeasureGradient);
             yield return new Pass(step, step.Backward, null);

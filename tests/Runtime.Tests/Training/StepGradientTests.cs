@@ -86,6 +86,18 @@ public class StepGradientTests
     }
 
     [Fact]
+    public void Steps_that_only_rearrange_the_image_come_before_anything_trained()
+    {
+        var pooled = new TrainableGraph(3, 6, 8);
+        string small = pooled.Node("AveragePool", [pooled.Input], ("kernel_shape", new long[] { 2, 2 }), ("strides", new long[] { 2, 2 }));
+        Check(pooled.Flattened(pooled.Pointwise("conv", pooled.Node("Pad", [small, pooled.Ints("pads", 0, 0, 1, 1, 0, 0, 1, 1)]), 3, 5)));
+
+        var linear = new TrainableGraph(2, 3, 4);
+        string pixels = linear.Node("Flatten", [linear.Input], ("axis", 1L));
+        Check(linear.Ended(linear.Node("Gemm", [pixels, linear.Weights("w", 10, 24), linear.Weights("b", 10)], ("transB", 1L))));
+    }
+
+    [Fact]
     public void Clamps_sums_and_values_read_twice()
     {
         var graph = new TrainableGraph(3, 5, 4);
