@@ -6,24 +6,27 @@ using CoInference.Kernels.Tensors;
 
 namespace CoInference.Kernels.Simd.Conv;
 
-/// <summary>A Winograd convolution with transformed weights; see <see cref="WinogradConv{TSimd,TVector,TLanes,TTransform}"/>.</summary>
+/// <summary>A Winograd convolution with transformed weights; see <see cref="WinogradConv{TSimd,TVector,TLanes,TTransform,TProducts}"/>.</summary>
 /// <remarks>
 /// Patches are numbered over the whole batch and handled in strips. A strip's input is transformed to [element][input
-/// block][patch][lane]; for each element one matrix product with that element's weights gives [element][output
-/// block][patch][lane]; the output transform of these stores the pixels. The product is the micro-kernel of the 1x1
-/// convolution: patches are its pixels. Weights [element][output group][input channel][lane] are read once per strip.
+/// block][patch][lane]; for each element one matrix product with that element's weights (<see cref="WinogradProduct"/>) gives
+/// [element][output block][patch][lane]; the output transform of these stores the pixels.
 /// </remarks>
-internal sealed unsafe class PreparedWinogradConv<TSimd, TVector, TLanes, TTransform> : PreparedConv
+internal sealed unsafe class PreparedWinogradConv<TSimd, TVector, TLanes, TTransform, TProducts> : PreparedConv
     where TSimd : ISimd<TVector>
     where TVector : unmanaged
     where TLanes : IConstant
     where TTransform : IWinogradTransform<TVector>
+    where TProducts : IWinogradProducts
 {
     /// <summary>Patches of a run that is moved through scratch memory because it meets an edge of the image.</summary>
     private const int EdgePatches = 8;
 
     private const int LineFloats = 16;
     private const long SharedWeightBytes = 1024 * 1024;
+
+    /// <summary>Fewer patches per thread than this leave register tiles half empty.</summary>
+    private const int MinimumPatches = 7;
 
     [ThreadStatic]
     private static Job? _job;
@@ -34,38 +37,24 @@ internal sealed unsafe class PreparedWinogradConv<TSimd, TVector, TLanes, TTrans
     private readonly bool _hasResidual;
     private readonly int _inputBlocks;
     private readonly int _outputBlocks;
-    private readonly OutputGroup[] _groups;
-    private readonly nint _elementWeights;
-    private readonly AlignedBuffer _weights;
-    private readonly nint[][] _tiles;
+    private readonly WinogradProduct _product;
 
     public PreparedWinogradConv(ConvShape shape, Epilogue epilogue, ReadOnlySpan<float> weights, ReadOnlySpan<float> bias)
     {
         _shape = shape;
-        _plan = WinogradPlan.Create<TVector, TTransform>(shape, Lanes);
+        _plan = WinogradPlan.Create<TVector, TTransform, TProducts>(shape, TLanes.Value);
         _hasResidual = epilogue.HasResidual;
-        _epilogue = new ChannelEpilogue(epilogue, bias, shape.OutChannels, TLanes.Value, TilePlan.MaxBlocks * TLanes.Value);
+        _epilogue = new ChannelEpilogue(epilogue, bias, shape.OutChannels, TLanes.Value, TLanes.Value);
         _inputBlocks = (shape.InChannels + TLanes.Value - 1) / TLanes.Value;
         _outputBlocks = (shape.OutChannels + TLanes.Value - 1) / TLanes.Value;
-        _elementWeights = (nint)_outputBlocks * TLanes.Value * shape.InChannels;
-        _groups = PlanGroups(_outputBlocks, _plan.TileBlocks, shape.InChannels);
-        _weights = PackWeights(weights);
-        _tiles = new nint[TilePlan.MaxBlocks + 1][];
-        for (int blocks = 1; blocks <= TilePlan.MaxBlocks; blocks++)
-        {
-            _tiles[blocks] = new nint[TilePlan.MaxPixels(Lanes, blocks) + 1];
-            for (int pixels = 1; pixels < _tiles[blocks].Length; pixels++)
-                _tiles[blocks][pixels] = (nint)DirectTiles<TSimd, TVector, TLanes, TLanes, TLanes>.Get(blocks, pixels);
-        }
+        _product = TProducts.Create(shape, _plan.TileBlocks, TTransform.Points, weights);
     }
 
     /// <inheritdoc/>
-    public override long WeightBytes => _weights.Length;
+    public override long WeightBytes => _product.WeightBytes;
 
     /// <inheritdoc/>
     public override long MultiplyAdds => (long)_plan.Patches * Elements * _shape.InChannels * _shape.OutChannels;
-
-    private static VectorWidth Lanes => (VectorWidth)TLanes.Value;
 
     private static int Size => TTransform.OutputSize;
 
@@ -100,7 +89,7 @@ internal sealed unsafe class PreparedWinogradConv<TSimd, TVector, TLanes, TTrans
             job.Set(null, default, 0);
         }
 
-        // The micro-kernels hold bare pointers into the packed weights.
+        // The transforms hold bare pointers into the epilogue's values.
         GC.KeepAlive(this);
     }
 
@@ -114,57 +103,17 @@ internal sealed unsafe class PreparedWinogradConv<TSimd, TVector, TLanes, TTrans
     private static nint PlaneFloats(int blocks, int patches) =>
         ((((nint)blocks * patches * TLanes.Value) + LineFloats - 1) / LineFloats | 1) * LineFloats;
 
-    private static OutputGroup[] PlanGroups(int outputBlocks, int tileBlocks, int inputs)
-    {
-        TilePlan.Split split = TilePlan.Balance(outputBlocks, tileBlocks);
-        var groups = new OutputGroup[split.Big + split.Small];
-        int block = 0;
-        for (int i = 0; i < groups.Length; i++)
-        {
-            int blocks = i < split.Big ? split.Size : split.Size - 1;
-            groups[i] = new OutputGroup(block, blocks, (nint)block * TLanes.Value * inputs);
-            block += blocks;
-        }
-
-        return groups;
-    }
-
-    private AlignedBuffer PackWeights(ReadOnlySpan<float> weights)
-    {
-        const int KernelTaps = 9;
-        var buffer = new AlignedBuffer(Elements * (long)_elementWeights * sizeof(float));
-        float* target = (float*)buffer.Pointer;
-        double[] matrix = WinogradWeights.Matrix(TTransform.Points);
-        Span<float> elements = stackalloc float[Elements];
-        foreach (OutputGroup group in _groups)
-        {
-            int lanes = group.Blocks * TLanes.Value;
-            for (int lane = 0; lane < lanes; lane++)
-            {
-                int outChannel = (group.FirstBlock * TLanes.Value) + lane;
-                if (outChannel >= _shape.OutChannels) break;
-                for (int channel = 0; channel < _shape.InChannels; channel++)
-                {
-                    WinogradWeights.Transform(matrix, weights.Slice(((outChannel * _shape.InChannels) + channel) * KernelTaps, KernelTaps), elements);
-                    float* to = target + group.Weights + ((nint)channel * lanes) + lane;
-                    for (int element = 0; element < elements.Length; element++) to[element * _elementWeights] = elements[element];
-                }
-            }
-        }
-
-        return buffer;
-    }
-
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void RunPart(Operands operands, int part, int parts)
     {
         // Patches are shared out where there are enough of them. Weights that outweigh the caches are shared out instead:
         // each thread then transforms the whole input, which costs little against many output channels.
-        bool byChannels = _groups.Length >= parts && (_plan.Patches < parts * TilePlan.MaxPixels(Lanes, 2) / 2 || _weights.Length > SharedWeightBytes);
+        int groups = _product.Groups.Count;
+        bool byChannels = groups >= parts && (_plan.Patches < parts * MinimumPatches || _product.WeightBytes > SharedWeightBytes);
         int firstPatch = byChannels ? 0 : (int)((long)_plan.Patches * part / parts);
         int endPatch = byChannels ? _plan.Patches : (int)((long)_plan.Patches * (part + 1) / parts);
-        int firstGroup = byChannels ? _groups.Length * part / parts : 0;
-        int endGroup = byChannels ? _groups.Length * (part + 1) / parts : _groups.Length;
+        int firstGroup = byChannels ? groups * part / parts : 0;
+        int endGroup = byChannels ? groups * (part + 1) / parts : groups;
         if (firstPatch == endPatch) return;
 
         float* scratch = operands.Scratch + (part * PartFloats);
@@ -179,69 +128,16 @@ internal sealed unsafe class PreparedWinogradConv<TSimd, TVector, TLanes, TTrans
 
     private void RunStrip(Operands operands, float* scratch, int firstPatch, int patches, int firstGroup, int endGroup)
     {
-        OutputGroup last = _groups[endGroup - 1];
-        int firstBlock = _groups[firstGroup].FirstBlock, blocks = last.FirstBlock + last.Blocks - firstBlock;
+        WinogradProduct.OutputGroup last = _product.Groups[endGroup - 1];
+        int firstBlock = _product.Groups[firstGroup].FirstBlock, blocks = last.FirstBlock + last.Blocks - firstBlock;
         nint inputPlane = PlaneFloats(_inputBlocks, patches), outputPlane = PlaneFloats(blocks, patches);
         float* transformed = scratch;
         float* products = transformed + (Elements * inputPlane);
         float* edge = scratch + (Elements * (PlaneFloats(_inputBlocks, _plan.StripPatches) + PlaneFloats(_outputBlocks, _plan.StripPatches)));
 
         TransformInput(operands.Input, transformed, inputPlane, edge, firstPatch, patches);
-        Multiply(transformed, inputPlane, products, outputPlane, patches, firstGroup, endGroup);
+        _product.Run(transformed, inputPlane, products, outputPlane, patches, firstGroup, endGroup);
         TransformOutput(operands, products, outputPlane, edge + Lined(EdgeInputFloats), firstPatch, patches, firstBlock, blocks);
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void Multiply(float* transformed, nint inputPlane, float* products, nint outputPlane, int patches, int firstGroup, int endGroup)
-    {
-        nint noOffset = 0;
-        nint blockFloats = (nint)patches * TLanes.Value;
-        int firstBlock = _groups[firstGroup].FirstBlock;
-        var tile = new ConvTile
-        {
-            InputBlockStride = blockFloats,
-            OutputBlockStride = blockFloats,
-            TapOffsets = &noOffset,
-            Taps = 1,
-            Channels = _shape.InChannels,
-            Bias = _epilogue.Zero,
-            Minimum = _epilogue.Lowest,
-            Maximum = _epilogue.Highest,
-        };
-        for (int element = 0; element < Elements; element++)
-        {
-            float* weights = (float*)_weights.Pointer + (element * _elementWeights);
-            float* input = transformed + (element * inputPlane);
-            float* output = products + (element * outputPlane);
-            for (int index = firstGroup; index < endGroup; index++)
-            {
-                OutputGroup group = _groups[index];
-                nint[] tiles = _tiles[group.Blocks];
-                TilePlan.Split split = TilePlan.Balance(patches, tiles.Length - 1);
-                tile.Weights = weights + group.Weights;
-                tile.NextWeights = weights + (index + 1 < endGroup ? _groups[index + 1].Weights : _elementWeights + _groups[firstGroup].Weights);
-                tile.PrefetchLines = PrefetchLines(group.Blocks, split.Big + split.Small);
-                tile.Input = input;
-                tile.Output = output + ((group.FirstBlock - firstBlock) * blockFloats);
-                tile.Tiles = split.Big;
-                tile.InputStep = tile.OutputStep = (nint)split.Size * TLanes.Value;
-                ((delegate*<ConvTile*, void>)tiles[split.Size])(&tile);
-                if (split.Small == 0) continue;
-                tile.Input += split.Big * tile.InputStep;
-                tile.Output += split.Big * tile.OutputStep;
-                tile.Tiles = split.Small;
-                tile.InputStep = tile.OutputStep = (nint)(split.Size - 1) * TLanes.Value;
-                ((delegate*<ConvTile*, void>)tiles[split.Size - 1])(&tile);
-            }
-        }
-    }
-
-    /// <summary>Cache lines per tile and input block that bring in the next group's weights while this one's are used.</summary>
-    private int PrefetchLines(int blocks, int tiles)
-    {
-        int lines = blocks * TLanes.Value * _shape.InChannels / LineFloats;
-        int turns = tiles * _inputBlocks;
-        return (lines + turns - 1) / turns;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -384,16 +280,13 @@ internal sealed unsafe class PreparedWinogradConv<TSimd, TVector, TLanes, TTrans
         public readonly float* Scratch = scratch;
     }
 
-    /// <summary>Output channel blocks that share a register tile; their weights begin at an offset within each element's.</summary>
-    private readonly record struct OutputGroup(int FirstBlock, int Blocks, nint Weights);
-
     private sealed class Job : IParallelWork
     {
-        private PreparedWinogradConv<TSimd, TVector, TLanes, TTransform>? _owner;
+        private PreparedWinogradConv<TSimd, TVector, TLanes, TTransform, TProducts>? _owner;
         private Operands _operands;
         private int _parts;
 
-        public void Set(PreparedWinogradConv<TSimd, TVector, TLanes, TTransform>? owner, Operands operands, int parts)
+        public void Set(PreparedWinogradConv<TSimd, TVector, TLanes, TTransform, TProducts>? owner, Operands operands, int parts)
         {
             _owner = owner;
             _operands = operands;

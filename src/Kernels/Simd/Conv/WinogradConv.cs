@@ -13,26 +13,28 @@ namespace CoInference.Kernels.Simd.Conv;
 /// <typeparam name="TVector">Vector type.</typeparam>
 /// <typeparam name="TLanes">Lanes of the vector, the channel block of input and output.</typeparam>
 /// <typeparam name="TTransform">The transforms, which set m.</typeparam>
-internal sealed class WinogradConv<TSimd, TVector, TLanes, TTransform> : ConvKernel
+/// <typeparam name="TProducts">The products between them.</typeparam>
+internal sealed class WinogradConv<TSimd, TVector, TLanes, TTransform, TProducts> : ConvKernel
     where TSimd : ISimd<TVector>
     where TVector : unmanaged
     where TLanes : IConstant
     where TTransform : IWinogradTransform<TVector>
+    where TProducts : IWinogradProducts
 {
     /// <summary>Transformed weights beyond this are not worth their memory: reading them takes longer than the direct sum.</summary>
     private const long MaximumWeightBytes = 1L << 29;
 
     /// <inheritdoc/>
-    public override string Name => $"conv.winograd{TTransform.OutputSize}.v{TLanes.Value * 32}";
+    public override string Name => $"conv.winograd{TTransform.OutputSize}.{TProducts.Suffix}";
 
     /// <inheritdoc/>
     public override WeightForm Form => WeightForm.Dense;
 
     /// <inheritdoc/>
-    public override VectorWidth Width => (VectorWidth)TLanes.Value;
+    public override VectorWidth Width => TProducts.Width;
 
     /// <inheritdoc/>
-    public override string Tile => $"{TilePlan.MaxPixels(Width, 2)}x{2 * TLanes.Value}";
+    public override string Tile => TProducts.Tile;
 
     /// <inheritdoc/>
     public override double? ErrorUnits => TTransform.ErrorUnits;
@@ -50,12 +52,12 @@ internal sealed class WinogradConv<TSimd, TVector, TLanes, TTransform> : ConvKer
 
     /// <inheritdoc/>
     public override double EstimateMicroseconds(ConvShape shape, double density) =>
-        WinogradPlan.Create<TVector, TTransform>(shape, Width).Cycles / DirectConvCost.CyclesPerMicrosecond;
+        WinogradPlan.Create<TVector, TTransform, TProducts>(shape, TLanes.Value).Cycles / DirectConvCost.CyclesPerMicrosecond;
 
     /// <inheritdoc/>
     public override PreparedConv Prepare(ConvShape shape, Epilogue epilogue, ReadOnlySpan<float> weights, ReadOnlySpan<float> bias)
     {
         ConvArguments.Require(this, shape, weights, bias);
-        return new PreparedWinogradConv<TSimd, TVector, TLanes, TTransform>(shape, epilogue, weights, bias);
+        return new PreparedWinogradConv<TSimd, TVector, TLanes, TTransform, TProducts>(shape, epilogue, weights, bias);
     }
 }

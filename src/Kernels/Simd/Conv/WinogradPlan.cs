@@ -25,15 +25,14 @@ internal sealed record WinogradPlan(int Size, int Rows, int Columns, int Patches
     /// <summary>Transforms store as much as they compute, and the widest stores leave at half the rate of narrower ones.</summary>
     private const double WideStoreFactor = 1.3;
 
-    /// <summary>Calling a micro-kernel for one element and group of output channels.</summary>
-    private const double CallCycles = 20;
-
     /// <summary>Plans one layer.</summary>
-    public static WinogradPlan Create<TVector, TTransform>(ConvShape shape, VectorWidth width)
+    /// <param name="shape">The layer.</param>
+    /// <param name="lanes">Channels per block.</param>
+    public static WinogradPlan Create<TVector, TTransform, TProducts>(ConvShape shape, int lanes)
         where TVector : unmanaged
         where TTransform : IWinogradTransform<TVector>
+        where TProducts : IWinogradProducts
     {
-        int lanes = (int)width;
         int size = TTransform.OutputSize, elements = (size + 2) * (size + 2);
         int rows = (shape.OutHeight + size - 1) / size, columns = (shape.OutWidth + size - 1) / size;
         int patches = shape.Batch * rows * columns;
@@ -44,11 +43,9 @@ internal sealed record WinogradPlan(int Size, int Rows, int Columns, int Patches
         TilePlan.Split strips = TilePlan.Balance(patches, Math.Min(most, patches));
         int stripCount = strips.Big + strips.Small;
 
-        var tile = new TilePlan.Cost(width, Steps: shape.InChannels, StepOverhead: 0, HasRowTiles: false);
-        int tileBlocks = tile.ChooseBlocks(strips.Size, outputBlocks);
-        int calls = (outputBlocks + tileBlocks - 1) / tileBlocks;
-        double products = elements * stripCount * (tile.Row(strips.Size, outputBlocks, tileBlocks) + (calls * CallCycles));
-        double transforms = patches * (inputBlocks + outputBlocks) * TTransform.PatchCycles / 2 * (width == VectorWidth.Vector512 ? WideStoreFactor : 1);
+        int tileBlocks = TProducts.ChooseBlocks(shape, strips.Size);
+        double products = elements * stripCount * TProducts.Cycles(shape, strips.Size, tileBlocks);
+        double transforms = patches * (inputBlocks + outputBlocks) * TTransform.PatchCycles / 2 * (TProducts.Width == VectorWidth.Vector512 ? WideStoreFactor : 1);
         double memory = weightBytes > SecondLevelBytes ? stripCount * weightBytes / WeightBytesPerCycle : 0;
         double activations = DirectConvCost.MemoryCycles(shape with { KernelHeight = 1, KernelWidth = 1 }, lanes, lanes);
         return new WinogradPlan(size, rows, columns, patches, strips.Size, tileBlocks, products + transforms + memory + activations);

@@ -10,9 +10,11 @@ namespace CoInference.Kernels.Simd.Conv;
 /// </remarks>
 /// <typeparam name="TSimd">Vector operations.</typeparam>
 /// <typeparam name="TVector">Vector type.</typeparam>
-internal readonly unsafe struct WinogradTransform4<TSimd, TVector> : IWinogradTransform<TVector>
+/// <typeparam name="TPatch">How patches fill a vector.</typeparam>
+internal readonly unsafe struct WinogradTransform4<TSimd, TVector, TPatch> : IWinogradTransform<TVector>
     where TSimd : ISimd<TVector>
     where TVector : unmanaged
+    where TPatch : IPatchVector<TVector>
 {
     /// <inheritdoc/>
     public static int OutputSize => 4;
@@ -39,7 +41,7 @@ internal readonly unsafe struct WinogradTransform4<TSimd, TVector> : IWinogradTr
         float* target = patches->Elements;
         nint step = patches->RowStep;
         nint plane = patches->PlaneStep;
-        for (int count = patches->Count; count > 0; count--)
+        for (int count = patches->Count; count > 0; count -= TPatch.Patches)
         {
             float* row1 = row0 + step;
             float* row2 = row1 + step;
@@ -47,38 +49,38 @@ internal readonly unsafe struct WinogradTransform4<TSimd, TVector> : IWinogradTr
             float* row4 = row3 + step;
             float* row5 = row4 + step;
             {
-                TVector c0 = TSimd.MultiplyAdd(TSimd.Broadcast(-2.5f), TSimd.Load(row2), TSimd.Add(TSimd.Load(row0), TSimd.Load(row4)));
-                TVector c1 = TSimd.MultiplyAdd(TSimd.Broadcast(-2.5f), TSimd.Load(row2 + TSimd.Lanes), TSimd.Add(TSimd.Load(row0 + TSimd.Lanes), TSimd.Load(row4 + TSimd.Lanes)));
-                TVector c2 = TSimd.MultiplyAdd(TSimd.Broadcast(-2.5f), TSimd.Load(row2 + (2 * TSimd.Lanes)), TSimd.Add(TSimd.Load(row0 + (2 * TSimd.Lanes)), TSimd.Load(row4 + (2 * TSimd.Lanes))));
-                TVector c3 = TSimd.MultiplyAdd(TSimd.Broadcast(-2.5f), TSimd.Load(row2 + (3 * TSimd.Lanes)), TSimd.Add(TSimd.Load(row0 + (3 * TSimd.Lanes)), TSimd.Load(row4 + (3 * TSimd.Lanes))));
-                TVector c4 = TSimd.MultiplyAdd(TSimd.Broadcast(-2.5f), TSimd.Load(row2 + (4 * TSimd.Lanes)), TSimd.Add(TSimd.Load(row0 + (4 * TSimd.Lanes)), TSimd.Load(row4 + (4 * TSimd.Lanes))));
-                TVector c5 = TSimd.MultiplyAdd(TSimd.Broadcast(-2.5f), TSimd.Load(row2 + (5 * TSimd.Lanes)), TSimd.Add(TSimd.Load(row0 + (5 * TSimd.Lanes)), TSimd.Load(row4 + (5 * TSimd.Lanes))));
+                TVector c0 = TSimd.MultiplyAdd(TSimd.Broadcast(-2.5f), Pixel(row2), TSimd.Add(Pixel(row0), Pixel(row4)));
+                TVector c1 = TSimd.MultiplyAdd(TSimd.Broadcast(-2.5f), Pixel(row2 + TPatch.Channels), TSimd.Add(Pixel(row0 + TPatch.Channels), Pixel(row4 + TPatch.Channels)));
+                TVector c2 = TSimd.MultiplyAdd(TSimd.Broadcast(-2.5f), Pixel(row2 + (2 * TPatch.Channels)), TSimd.Add(Pixel(row0 + (2 * TPatch.Channels)), Pixel(row4 + (2 * TPatch.Channels))));
+                TVector c3 = TSimd.MultiplyAdd(TSimd.Broadcast(-2.5f), Pixel(row2 + (3 * TPatch.Channels)), TSimd.Add(Pixel(row0 + (3 * TPatch.Channels)), Pixel(row4 + (3 * TPatch.Channels))));
+                TVector c4 = TSimd.MultiplyAdd(TSimd.Broadcast(-2.5f), Pixel(row2 + (4 * TPatch.Channels)), TSimd.Add(Pixel(row0 + (4 * TPatch.Channels)), Pixel(row4 + (4 * TPatch.Channels))));
+                TVector c5 = TSimd.MultiplyAdd(TSimd.Broadcast(-2.5f), Pixel(row2 + (5 * TPatch.Channels)), TSimd.Add(Pixel(row0 + (5 * TPatch.Channels)), Pixel(row4 + (5 * TPatch.Channels))));
                 StoreRow(target, plane, c0, c1, c2, c3, c4, c5);
             }
 
             {
-                TVector e0 = TSimd.MultiplyAdd(TSimd.Broadcast(-2f), TSimd.Load(row2), TSimd.Load(row4));
-                TVector o0 = TSimd.MultiplyAdd(TSimd.Broadcast(-2f), TSimd.Load(row1), TSimd.Load(row3));
+                TVector e0 = TSimd.MultiplyAdd(TSimd.Broadcast(-2f), Pixel(row2), Pixel(row4));
+                TVector o0 = TSimd.MultiplyAdd(TSimd.Broadcast(-2f), Pixel(row1), Pixel(row3));
                 TVector p0 = TSimd.MultiplyAdd(TSimd.Broadcast(InverseRoot2), o0, e0);
                 TVector n0 = TSimd.MultiplyAdd(TSimd.Broadcast(-InverseRoot2), o0, e0);
-                TVector e1 = TSimd.MultiplyAdd(TSimd.Broadcast(-2f), TSimd.Load(row2 + TSimd.Lanes), TSimd.Load(row4 + TSimd.Lanes));
-                TVector o1 = TSimd.MultiplyAdd(TSimd.Broadcast(-2f), TSimd.Load(row1 + TSimd.Lanes), TSimd.Load(row3 + TSimd.Lanes));
+                TVector e1 = TSimd.MultiplyAdd(TSimd.Broadcast(-2f), Pixel(row2 + TPatch.Channels), Pixel(row4 + TPatch.Channels));
+                TVector o1 = TSimd.MultiplyAdd(TSimd.Broadcast(-2f), Pixel(row1 + TPatch.Channels), Pixel(row3 + TPatch.Channels));
                 TVector p1 = TSimd.MultiplyAdd(TSimd.Broadcast(InverseRoot2), o1, e1);
                 TVector n1 = TSimd.MultiplyAdd(TSimd.Broadcast(-InverseRoot2), o1, e1);
-                TVector e2 = TSimd.MultiplyAdd(TSimd.Broadcast(-2f), TSimd.Load(row2 + (2 * TSimd.Lanes)), TSimd.Load(row4 + (2 * TSimd.Lanes)));
-                TVector o2 = TSimd.MultiplyAdd(TSimd.Broadcast(-2f), TSimd.Load(row1 + (2 * TSimd.Lanes)), TSimd.Load(row3 + (2 * TSimd.Lanes)));
+                TVector e2 = TSimd.MultiplyAdd(TSimd.Broadcast(-2f), Pixel(row2 + (2 * TPatch.Channels)), Pixel(row4 + (2 * TPatch.Channels)));
+                TVector o2 = TSimd.MultiplyAdd(TSimd.Broadcast(-2f), Pixel(row1 + (2 * TPatch.Channels)), Pixel(row3 + (2 * TPatch.Channels)));
                 TVector p2 = TSimd.MultiplyAdd(TSimd.Broadcast(InverseRoot2), o2, e2);
                 TVector n2 = TSimd.MultiplyAdd(TSimd.Broadcast(-InverseRoot2), o2, e2);
-                TVector e3 = TSimd.MultiplyAdd(TSimd.Broadcast(-2f), TSimd.Load(row2 + (3 * TSimd.Lanes)), TSimd.Load(row4 + (3 * TSimd.Lanes)));
-                TVector o3 = TSimd.MultiplyAdd(TSimd.Broadcast(-2f), TSimd.Load(row1 + (3 * TSimd.Lanes)), TSimd.Load(row3 + (3 * TSimd.Lanes)));
+                TVector e3 = TSimd.MultiplyAdd(TSimd.Broadcast(-2f), Pixel(row2 + (3 * TPatch.Channels)), Pixel(row4 + (3 * TPatch.Channels)));
+                TVector o3 = TSimd.MultiplyAdd(TSimd.Broadcast(-2f), Pixel(row1 + (3 * TPatch.Channels)), Pixel(row3 + (3 * TPatch.Channels)));
                 TVector p3 = TSimd.MultiplyAdd(TSimd.Broadcast(InverseRoot2), o3, e3);
                 TVector n3 = TSimd.MultiplyAdd(TSimd.Broadcast(-InverseRoot2), o3, e3);
-                TVector e4 = TSimd.MultiplyAdd(TSimd.Broadcast(-2f), TSimd.Load(row2 + (4 * TSimd.Lanes)), TSimd.Load(row4 + (4 * TSimd.Lanes)));
-                TVector o4 = TSimd.MultiplyAdd(TSimd.Broadcast(-2f), TSimd.Load(row1 + (4 * TSimd.Lanes)), TSimd.Load(row3 + (4 * TSimd.Lanes)));
+                TVector e4 = TSimd.MultiplyAdd(TSimd.Broadcast(-2f), Pixel(row2 + (4 * TPatch.Channels)), Pixel(row4 + (4 * TPatch.Channels)));
+                TVector o4 = TSimd.MultiplyAdd(TSimd.Broadcast(-2f), Pixel(row1 + (4 * TPatch.Channels)), Pixel(row3 + (4 * TPatch.Channels)));
                 TVector p4 = TSimd.MultiplyAdd(TSimd.Broadcast(InverseRoot2), o4, e4);
                 TVector n4 = TSimd.MultiplyAdd(TSimd.Broadcast(-InverseRoot2), o4, e4);
-                TVector e5 = TSimd.MultiplyAdd(TSimd.Broadcast(-2f), TSimd.Load(row2 + (5 * TSimd.Lanes)), TSimd.Load(row4 + (5 * TSimd.Lanes)));
-                TVector o5 = TSimd.MultiplyAdd(TSimd.Broadcast(-2f), TSimd.Load(row1 + (5 * TSimd.Lanes)), TSimd.Load(row3 + (5 * TSimd.Lanes)));
+                TVector e5 = TSimd.MultiplyAdd(TSimd.Broadcast(-2f), Pixel(row2 + (5 * TPatch.Channels)), Pixel(row4 + (5 * TPatch.Channels)));
+                TVector o5 = TSimd.MultiplyAdd(TSimd.Broadcast(-2f), Pixel(row1 + (5 * TPatch.Channels)), Pixel(row3 + (5 * TPatch.Channels)));
                 TVector p5 = TSimd.MultiplyAdd(TSimd.Broadcast(InverseRoot2), o5, e5);
                 TVector n5 = TSimd.MultiplyAdd(TSimd.Broadcast(-InverseRoot2), o5, e5);
                 StoreRow(target + (6 * plane), plane, p0, p1, p2, p3, p4, p5);
@@ -86,28 +88,28 @@ internal readonly unsafe struct WinogradTransform4<TSimd, TVector> : IWinogradTr
             }
 
             {
-                TVector e0 = TSimd.MultiplyAdd(TSimd.Broadcast(-0.5f), TSimd.Load(row2), TSimd.Load(row4));
-                TVector o0 = TSimd.MultiplyAdd(TSimd.Broadcast(-0.5f), TSimd.Load(row1), TSimd.Load(row3));
+                TVector e0 = TSimd.MultiplyAdd(TSimd.Broadcast(-0.5f), Pixel(row2), Pixel(row4));
+                TVector o0 = TSimd.MultiplyAdd(TSimd.Broadcast(-0.5f), Pixel(row1), Pixel(row3));
                 TVector p0 = TSimd.MultiplyAdd(TSimd.Broadcast(Root2), o0, e0);
                 TVector n0 = TSimd.MultiplyAdd(TSimd.Broadcast(-Root2), o0, e0);
-                TVector e1 = TSimd.MultiplyAdd(TSimd.Broadcast(-0.5f), TSimd.Load(row2 + TSimd.Lanes), TSimd.Load(row4 + TSimd.Lanes));
-                TVector o1 = TSimd.MultiplyAdd(TSimd.Broadcast(-0.5f), TSimd.Load(row1 + TSimd.Lanes), TSimd.Load(row3 + TSimd.Lanes));
+                TVector e1 = TSimd.MultiplyAdd(TSimd.Broadcast(-0.5f), Pixel(row2 + TPatch.Channels), Pixel(row4 + TPatch.Channels));
+                TVector o1 = TSimd.MultiplyAdd(TSimd.Broadcast(-0.5f), Pixel(row1 + TPatch.Channels), Pixel(row3 + TPatch.Channels));
                 TVector p1 = TSimd.MultiplyAdd(TSimd.Broadcast(Root2), o1, e1);
                 TVector n1 = TSimd.MultiplyAdd(TSimd.Broadcast(-Root2), o1, e1);
-                TVector e2 = TSimd.MultiplyAdd(TSimd.Broadcast(-0.5f), TSimd.Load(row2 + (2 * TSimd.Lanes)), TSimd.Load(row4 + (2 * TSimd.Lanes)));
-                TVector o2 = TSimd.MultiplyAdd(TSimd.Broadcast(-0.5f), TSimd.Load(row1 + (2 * TSimd.Lanes)), TSimd.Load(row3 + (2 * TSimd.Lanes)));
+                TVector e2 = TSimd.MultiplyAdd(TSimd.Broadcast(-0.5f), Pixel(row2 + (2 * TPatch.Channels)), Pixel(row4 + (2 * TPatch.Channels)));
+                TVector o2 = TSimd.MultiplyAdd(TSimd.Broadcast(-0.5f), Pixel(row1 + (2 * TPatch.Channels)), Pixel(row3 + (2 * TPatch.Channels)));
                 TVector p2 = TSimd.MultiplyAdd(TSimd.Broadcast(Root2), o2, e2);
                 TVector n2 = TSimd.MultiplyAdd(TSimd.Broadcast(-Root2), o2, e2);
-                TVector e3 = TSimd.MultiplyAdd(TSimd.Broadcast(-0.5f), TSimd.Load(row2 + (3 * TSimd.Lanes)), TSimd.Load(row4 + (3 * TSimd.Lanes)));
-                TVector o3 = TSimd.MultiplyAdd(TSimd.Broadcast(-0.5f), TSimd.Load(row1 + (3 * TSimd.Lanes)), TSimd.Load(row3 + (3 * TSimd.Lanes)));
+                TVector e3 = TSimd.MultiplyAdd(TSimd.Broadcast(-0.5f), Pixel(row2 + (3 * TPatch.Channels)), Pixel(row4 + (3 * TPatch.Channels)));
+                TVector o3 = TSimd.MultiplyAdd(TSimd.Broadcast(-0.5f), Pixel(row1 + (3 * TPatch.Channels)), Pixel(row3 + (3 * TPatch.Channels)));
                 TVector p3 = TSimd.MultiplyAdd(TSimd.Broadcast(Root2), o3, e3);
                 TVector n3 = TSimd.MultiplyAdd(TSimd.Broadcast(-Root2), o3, e3);
-                TVector e4 = TSimd.MultiplyAdd(TSimd.Broadcast(-0.5f), TSimd.Load(row2 + (4 * TSimd.Lanes)), TSimd.Load(row4 + (4 * TSimd.Lanes)));
-                TVector o4 = TSimd.MultiplyAdd(TSimd.Broadcast(-0.5f), TSimd.Load(row1 + (4 * TSimd.Lanes)), TSimd.Load(row3 + (4 * TSimd.Lanes)));
+                TVector e4 = TSimd.MultiplyAdd(TSimd.Broadcast(-0.5f), Pixel(row2 + (4 * TPatch.Channels)), Pixel(row4 + (4 * TPatch.Channels)));
+                TVector o4 = TSimd.MultiplyAdd(TSimd.Broadcast(-0.5f), Pixel(row1 + (4 * TPatch.Channels)), Pixel(row3 + (4 * TPatch.Channels)));
                 TVector p4 = TSimd.MultiplyAdd(TSimd.Broadcast(Root2), o4, e4);
                 TVector n4 = TSimd.MultiplyAdd(TSimd.Broadcast(-Root2), o4, e4);
-                TVector e5 = TSimd.MultiplyAdd(TSimd.Broadcast(-0.5f), TSimd.Load(row2 + (5 * TSimd.Lanes)), TSimd.Load(row4 + (5 * TSimd.Lanes)));
-                TVector o5 = TSimd.MultiplyAdd(TSimd.Broadcast(-0.5f), TSimd.Load(row1 + (5 * TSimd.Lanes)), TSimd.Load(row3 + (5 * TSimd.Lanes)));
+                TVector e5 = TSimd.MultiplyAdd(TSimd.Broadcast(-0.5f), Pixel(row2 + (5 * TPatch.Channels)), Pixel(row4 + (5 * TPatch.Channels)));
+                TVector o5 = TSimd.MultiplyAdd(TSimd.Broadcast(-0.5f), Pixel(row1 + (5 * TPatch.Channels)), Pixel(row3 + (5 * TPatch.Channels)));
                 TVector p5 = TSimd.MultiplyAdd(TSimd.Broadcast(Root2), o5, e5);
                 TVector n5 = TSimd.MultiplyAdd(TSimd.Broadcast(-Root2), o5, e5);
                 StoreRow(target + (18 * plane), plane, p0, p1, p2, p3, p4, p5);
@@ -115,16 +117,16 @@ internal readonly unsafe struct WinogradTransform4<TSimd, TVector> : IWinogradTr
             }
 
             {
-                TVector c0 = TSimd.MultiplyAdd(TSimd.Broadcast(-2.5f), TSimd.Load(row3), TSimd.Add(TSimd.Load(row1), TSimd.Load(row5)));
-                TVector c1 = TSimd.MultiplyAdd(TSimd.Broadcast(-2.5f), TSimd.Load(row3 + TSimd.Lanes), TSimd.Add(TSimd.Load(row1 + TSimd.Lanes), TSimd.Load(row5 + TSimd.Lanes)));
-                TVector c2 = TSimd.MultiplyAdd(TSimd.Broadcast(-2.5f), TSimd.Load(row3 + (2 * TSimd.Lanes)), TSimd.Add(TSimd.Load(row1 + (2 * TSimd.Lanes)), TSimd.Load(row5 + (2 * TSimd.Lanes))));
-                TVector c3 = TSimd.MultiplyAdd(TSimd.Broadcast(-2.5f), TSimd.Load(row3 + (3 * TSimd.Lanes)), TSimd.Add(TSimd.Load(row1 + (3 * TSimd.Lanes)), TSimd.Load(row5 + (3 * TSimd.Lanes))));
-                TVector c4 = TSimd.MultiplyAdd(TSimd.Broadcast(-2.5f), TSimd.Load(row3 + (4 * TSimd.Lanes)), TSimd.Add(TSimd.Load(row1 + (4 * TSimd.Lanes)), TSimd.Load(row5 + (4 * TSimd.Lanes))));
-                TVector c5 = TSimd.MultiplyAdd(TSimd.Broadcast(-2.5f), TSimd.Load(row3 + (5 * TSimd.Lanes)), TSimd.Add(TSimd.Load(row1 + (5 * TSimd.Lanes)), TSimd.Load(row5 + (5 * TSimd.Lanes))));
+                TVector c0 = TSimd.MultiplyAdd(TSimd.Broadcast(-2.5f), Pixel(row3), TSimd.Add(Pixel(row1), Pixel(row5)));
+                TVector c1 = TSimd.MultiplyAdd(TSimd.Broadcast(-2.5f), Pixel(row3 + TPatch.Channels), TSimd.Add(Pixel(row1 + TPatch.Channels), Pixel(row5 + TPatch.Channels)));
+                TVector c2 = TSimd.MultiplyAdd(TSimd.Broadcast(-2.5f), Pixel(row3 + (2 * TPatch.Channels)), TSimd.Add(Pixel(row1 + (2 * TPatch.Channels)), Pixel(row5 + (2 * TPatch.Channels))));
+                TVector c3 = TSimd.MultiplyAdd(TSimd.Broadcast(-2.5f), Pixel(row3 + (3 * TPatch.Channels)), TSimd.Add(Pixel(row1 + (3 * TPatch.Channels)), Pixel(row5 + (3 * TPatch.Channels))));
+                TVector c4 = TSimd.MultiplyAdd(TSimd.Broadcast(-2.5f), Pixel(row3 + (4 * TPatch.Channels)), TSimd.Add(Pixel(row1 + (4 * TPatch.Channels)), Pixel(row5 + (4 * TPatch.Channels))));
+                TVector c5 = TSimd.MultiplyAdd(TSimd.Broadcast(-2.5f), Pixel(row3 + (5 * TPatch.Channels)), TSimd.Add(Pixel(row1 + (5 * TPatch.Channels)), Pixel(row5 + (5 * TPatch.Channels))));
                 StoreRow(target + (30 * plane), plane, c0, c1, c2, c3, c4, c5);
             }
 
-            row0 += 4 * TSimd.Lanes;
+            row0 += OutputSize * TPatch.Patches * TPatch.Channels;
             target += TSimd.Lanes;
         }
     }
@@ -138,7 +140,7 @@ internal readonly unsafe struct WinogradTransform4<TSimd, TVector> : IWinogradTr
         float* residual = patches->Residual;
         nint plane = patches->PlaneStep;
         nint row = 6 * plane;
-        for (int count = patches->Count; count > 0; count--)
+        for (int count = patches->Count; count > 0; count -= TPatch.Patches)
         {
             TVector p0, q0, r0, t0;
             TVector p1, q1, r1, t1;
@@ -212,7 +214,7 @@ internal readonly unsafe struct WinogradTransform4<TSimd, TVector> : IWinogradTr
                 t5 = TSimd.MultiplyAdd(TSimd.Broadcast(DoubleRoot2), d2, TSimd.MultiplyAdd(TSimd.Broadcast(HalfInverseRoot2), d1, TSimd.Load(from + (5 * row))));
             }
 
-            TVector bias = TSimd.Load(patches->Bias), low = TSimd.Load(patches->Minimum), high = TSimd.Load(patches->Maximum);
+            TVector bias = TPatch.LoadChannels(patches->Bias), low = TPatch.LoadChannels(patches->Minimum), high = TPatch.LoadChannels(patches->Maximum);
             nint step = patches->RowStep;
             nint residualStep = patches->ResidualRowStep;
             StoreRow(pixels, residual == null ? null : residual, p0, p1, p2, p3, p4, p5, bias, low, high);
@@ -220,8 +222,8 @@ internal readonly unsafe struct WinogradTransform4<TSimd, TVector> : IWinogradTr
             StoreRow(pixels + (2 * step), residual == null ? null : residual + (2 * residualStep), r0, r1, r2, r3, r4, r5, bias, low, high);
             StoreRow(pixels + (3 * step), residual == null ? null : residual + (3 * residualStep), t0, t1, t2, t3, t4, t5, bias, low, high);
             source += TSimd.Lanes;
-            pixels += 4 * TSimd.Lanes;
-            if (residual != null) residual += 4 * TSimd.Lanes;
+            pixels += OutputSize * TPatch.Patches * TPatch.Channels;
+            if (residual != null) residual += OutputSize * TPatch.Patches * TPatch.Channels;
         }
     }
 
@@ -250,15 +252,21 @@ internal readonly unsafe struct WinogradTransform4<TSimd, TVector> : IWinogradTr
         TVector y3 = TSimd.MultiplyAdd(TSimd.Broadcast(DoubleRoot2), d2, TSimd.MultiplyAdd(TSimd.Broadcast(HalfInverseRoot2), d1, TSimd.Add(c5, bias)));
         if (residual != null)
         {
-            y0 = TSimd.Add(y0, TSimd.Load(residual));
-            y1 = TSimd.Add(y1, TSimd.Load(residual + TSimd.Lanes));
-            y2 = TSimd.Add(y2, TSimd.Load(residual + (2 * TSimd.Lanes)));
-            y3 = TSimd.Add(y3, TSimd.Load(residual + (3 * TSimd.Lanes)));
+            y0 = TSimd.Add(y0, Pixel(residual));
+            y1 = TSimd.Add(y1, Pixel(residual + TPatch.Channels));
+            y2 = TSimd.Add(y2, Pixel(residual + (2 * TPatch.Channels)));
+            y3 = TSimd.Add(y3, Pixel(residual + (3 * TPatch.Channels)));
         }
 
-        TSimd.Store(target, TSimd.AtMost(high, TSimd.AtLeast(low, y0)));
-        TSimd.Store(target + TSimd.Lanes, TSimd.AtMost(high, TSimd.AtLeast(low, y1)));
-        TSimd.Store(target + (2 * TSimd.Lanes), TSimd.AtMost(high, TSimd.AtLeast(low, y2)));
-        TSimd.Store(target + (3 * TSimd.Lanes), TSimd.AtMost(high, TSimd.AtLeast(low, y3)));
+        StorePixel(target, TSimd.AtMost(high, TSimd.AtLeast(low, y0)));
+        StorePixel(target + TPatch.Channels, TSimd.AtMost(high, TSimd.AtLeast(low, y1)));
+        StorePixel(target + (2 * TPatch.Channels), TSimd.AtMost(high, TSimd.AtLeast(low, y2)));
+        StorePixel(target + (3 * TPatch.Channels), TSimd.AtMost(high, TSimd.AtLeast(low, y3)));
     }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static TVector Pixel(float* pixel) => TPatch.Load(pixel, OutputSize * TPatch.Channels);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void StorePixel(float* pixel, TVector value) => TPatch.Store(pixel, OutputSize * TPatch.Channels, value);
 }

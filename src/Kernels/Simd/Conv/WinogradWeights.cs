@@ -1,3 +1,5 @@
+using CoInference.Kernels.Registry;
+
 namespace CoInference.Kernels.Simd.Conv;
 
 /// <summary>The weight transform G g G^T of a Winograd convolution, in double precision.</summary>
@@ -25,6 +27,14 @@ internal static class WinogradWeights
         matrix[^1] = 1;
         return matrix;
     }
+
+    /// <summary>The nine weights between two channels.</summary>
+    /// <param name="shape">The layer.</param>
+    /// <param name="weights">[OutChannels, InChannels, 3, 3].</param>
+    /// <param name="outChannel">Output channel.</param>
+    /// <param name="inChannel">Input channel.</param>
+    public static ReadOnlySpan<float> Kernel(ConvShape shape, ReadOnlySpan<float> weights, int outChannel, int inChannel) =>
+        weights.Slice(((outChannel * shape.InChannels) + inChannel) * Taps * Taps, Taps * Taps);
 
     /// <summary>Transforms one 3x3 kernel.</summary>
     /// <param name="matrix">G.</param>
