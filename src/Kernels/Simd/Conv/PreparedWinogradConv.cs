@@ -2,7 +2,6 @@ using System.Runtime.CompilerServices;
 using CoInference.Kernels.Devices;
 using CoInference.Kernels.Registry;
 using CoInference.Kernels.Simd.Vectors;
-using CoInference.Kernels.Tensors;
 
 namespace CoInference.Kernels.Simd.Conv;
 

@@ -1,7 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
-using CoInference.Kernels.Simd.Vectors;
 using Transform = CoInference.Kernels.Simd.Conv.WinogradTransform4<
     CoInference.Kernels.Simd.Vectors.Simd512,
     System.Runtime.Intrinsics.Vector512<float>,
