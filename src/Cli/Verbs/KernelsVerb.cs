@@ -39,7 +39,7 @@ internal sealed class KernelsVerb : ComputeVerb
     public string Sparsity { get; set; } = "0";
 
     /// <summary>Element type.</summary>
-    [Option("dtype", Default = "f32", MetaValue = "TYPE", HelpText = "Element type: f32.")]
+    [Option("dtype", Default = "f32", MetaValue = "TYPE", HelpText = "Element type: f32, or i8 for layers of 8-bit integers beside the float kernels of the same layer.")]
     public string Type { get; set; } = "f32";
 
     /// <summary>Samples per kernel.</summary>
@@ -52,10 +52,11 @@ internal sealed class KernelsVerb : ComputeVerb
         CheckCompute();
         if (Codec.Length > 0) return Task.FromResult(TimeCodec(terminal, cancellation));
         if (Conv.Length == 0) throw new UsageException("kernels needs --conv SHAPE or --codec CxHxW.");
-        if (Type != "f32") throw new UsageException($"--dtype {Type}: this build times f32 kernels only.");
+        if (Type is not ("f32" or "i8")) throw new UsageException($"--dtype {Type}: expected f32 or i8.");
         ConvShape shape = ConvShape.Parse(Conv);
         if (Groups is { } groups) shape = ConvShape.Parse((shape with { Groups = groups }).ToString());
         double[] sparsities = ParseSparsities(Sparsity);
+        if (Type == "i8") return Task.FromResult(CompareIntegers(terminal, shape, sparsities, cancellation));
         var runs = new List<(double Sparsity, KernelComparison Comparison)>();
         WeightForm form = WeightForm.Dense;
         foreach (double sparsity in sparsities)
@@ -109,6 +110,25 @@ internal sealed class KernelsVerb : ComputeVerb
         terminal.Line($"{comparison.Shape}, {Threads} thread(s): {Number(comparison.Shape.MultiplyAdds / 1e6, "0.###")} M multiply-adds dense");
         terminal.Write(table);
         terminal.Line($"pick / best: {Number(comparison.PickOverBest, "F2")}");
+    }
+
+    private int CompareIntegers(Terminal terminal, ConvShape shape, double[] sparsities, CancellationToken cancellation)
+    {
+        if (Form != "dense" || sparsities.Any(sparsity => sparsity > 0)) throw new UsageException("--dtype i8 times dense layers: no --form, no --sparsity.");
+        if (Precise) throw new UsageException("--precise chooses between float kernels; those of --dtype i8 are exact.");
+        IntegerComparison comparison = IntegerComparison.Run(shape, Threads, Rounds, cancellation);
+        IntegerRows rows = IntegerRows.Of(comparison);
+        WriteJson(terminal, rows, IntegerRowsJson.Default.IntegerRows);
+        if (!JsonOnStdout)
+        {
+            terminal.Line($"{shape}, {Threads} thread(s): {Number(shape.MultiplyAdds / 1e6, "0.###")} M multiply-adds");
+            terminal.Write(rows.ToTable());
+        }
+
+        IntegerTiming? wrong = comparison.Rows.FirstOrDefault(row => row.WrongSums > 0);
+        if (wrong is null) return ExitCode.Done;
+        terminal.Error($"{wrong.Kernel} has {wrong.WrongSums} sums that differ from the integer reference.");
+        return ExitCode.Failed;
     }
 
     private int TimeCodec(Terminal terminal, CancellationToken cancellation)

@@ -1,5 +1,4 @@
 using CoInference.Kernels.Devices;
-using CoInference.Kernels.Reference;
 using CoInference.Kernels.Registry;
 using CoInference.Kernels.Tensors;
 
@@ -131,95 +130,5 @@ public sealed record KernelComparison(ConvShape Shape, IReadOnlyList<KernelTimin
 
         Array.Sort(rows, (a, b) => a.MedianMicroseconds.CompareTo(b.MedianMicroseconds));
         return new KernelComparison(shape, rows);
-    }
-
-    /// <summary>Random data of a layer, row-major, and what the reference makes of it.</summary>
-    private sealed class RandomLayer
-    {
-        private readonly PlanValue _input;
-        private readonly PlanValue _output;
-
-        public RandomLayer(ConvShape shape, Epilogue epilogue, WeightForm form, double density)
-        {
-            Shape = shape;
-            Epilogue = epilogue;
-            (Weights, Bias) = RandomWeights.Create(shape, form, density);
-            Zeros = WeightZeros.Of(Tensor.From<float>(new TensorShape(shape.OutChannels, Weights.Length / shape.OutChannels), Weights), shape.OutChannels, false);
-            Input = new Tensor(ElementType.Float32, new TensorShape(shape.Batch, shape.InChannels, shape.InHeight, shape.InWidth));
-            Residual = new Tensor(ElementType.Float32, new TensorShape(shape.Batch, shape.OutChannels, shape.OutHeight, shape.OutWidth));
-            Expected = new Tensor(ElementType.Float32, Residual.Shape);
-            RandomWeights.Fill(Input.Values<float>());
-            if (epilogue.HasResidual) RandomWeights.Fill(Residual.Values<float>());
-            ReferenceConv.Run(shape, epilogue, Input.Values<float>(), Weights, Bias, Residual.Values<float>(), Expected.Values<float>());
-            _input = new PlanValue("input", ElementType.Float32, Input.Shape);
-            _output = new PlanValue("output", ElementType.Float32, Residual.Shape);
-        }
-
-        public ConvShape Shape { get; }
-
-        public Epilogue Epilogue { get; }
-
-        public float[] Weights { get; }
-
-        public float[] Bias { get; }
-
-        public WeightZeros Zeros { get; }
-
-        public Tensor Input { get; }
-
-        public Tensor Residual { get; }
-
-        public Tensor Expected { get; }
-
-        public Tensor InputIn(ActivationLayout layout) => layout.IsNchw ? Input : ReorderOperation.Convert(Input, _input, layout);
-
-        public Tensor ResidualIn(ActivationLayout layout) => layout.IsNchw ? Residual : ReorderOperation.Convert(Residual, _output, layout);
-
-        public Tensor ExpectedIn(ActivationLayout layout) => layout.IsNchw ? Expected : ReorderOperation.Convert(Expected, _output, layout);
-    }
-
-    private sealed unsafe class LayerRun
-    {
-        private readonly PreparedConv _prepared;
-        private readonly Tensor _input;
-        private readonly Tensor? _residual;
-        private readonly Tensor _output;
-        private readonly Tensor _expected;
-        private readonly AlignedBuffer _scratch;
-        private readonly WorkerSet _workers;
-
-        public LayerRun(RandomLayer layer, StepVariant candidate, WorkerSet workers)
-        {
-            _prepared = candidate.Convolution!.Kernel.Prepare(layer.Shape, layer.Epilogue, layer.Weights, layer.Bias);
-            _input = layer.InputIn(candidate.Inputs[0]);
-            _residual = layer.Epilogue.HasResidual ? layer.ResidualIn(candidate.Outputs[0]) : null;
-            _expected = layer.ExpectedIn(candidate.Outputs[0]);
-            _output = new Tensor(ElementType.Float32, _expected.Shape);
-            _scratch = new AlignedBuffer(Arena.Padded(_prepared.ScratchBytes(workers.Threads)));
-            _workers = workers;
-        }
-
-        public void Execute()
-        {
-            float* residual = _residual is null ? null : (float*)_residual.Pointer;
-            _prepared.Run((float*)_input.Pointer, residual, (float*)_output.Pointer, _scratch.Pointer, _workers);
-            GC.KeepAlive(this);
-        }
-
-        public double MaxRelativeError()
-        {
-            Execute();
-            double largest = 0;
-            double difference = 0;
-            ReadOnlySpan<float> expected = _expected.Values<float>();
-            ReadOnlySpan<float> actual = _output.Values<float>();
-            for (int i = 0; i < expected.Length; i++)
-            {
-                largest = Math.Max(largest, Math.Abs(expected[i]));
-                difference = Math.Max(difference, Math.Abs(expected[i] - (double)actual[i]));
-            }
-
-            return largest == 0 ? difference : difference / largest;
-        }
     }
 }

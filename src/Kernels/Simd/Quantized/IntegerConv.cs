@@ -1,9 +1,4 @@
-using System.Numerics.Tensors;
-using System.Runtime.Intrinsics;
-using System.Runtime.Intrinsics.X86;
-using CoInference.Kernels.Devices;
 using CoInference.Kernels.Registry;
-using CoInference.Kernels.Tensors;
 
 namespace CoInference.Kernels.Simd.Quantized;
 
@@ -11,213 +6,53 @@ namespace CoInference.Kernels.Simd.Quantized;
 /// Convolution of 8-bit integers with packed 8-bit weights, exact in 32 bits: y = sum of (x - zero point of x)
 /// (w - zero point of w), row-major. Padding contributes nothing.
 /// </summary>
-/// <remarks>
-/// Pixels are taken in panels of two vectors. A panel's inputs are gathered once, two taps beside each other per pixel,
-/// and stay in the first-level cache while all output channels pass over them, four at a time.
-/// </remarks>
 public sealed unsafe class IntegerConv
 {
     /// <summary>Most products per output whose sum cannot overflow 32 bits.</summary>
     public const int MaximumTaps = int.MaxValue / (255 * 255);
 
-    private const int RowsPerTile = 4;
-    private const int PairsPerChunk = 256;
-
-    private readonly ConvShape _shape;
-    private readonly int _taps;
-    private readonly int _pairs;
-    private readonly int _groupOutputs;
-    private readonly int _paddedOutputs;
-    private readonly AlignedBuffer _weights;
+    private readonly DotConv? _dot;
+    private readonly PairConv? _pairs;
 
     /// <summary>Packs the weights. The array is not kept.</summary>
     /// <param name="shape">The layer.</param>
     /// <param name="weights">
     /// [OutChannels, InChannels / Groups, KernelHeight, KernelWidth], the zero point subtracted: -255 to 255.
     /// </param>
+    /// <param name="portable">Whether to use the kernel that runs everywhere even where a faster one could.</param>
     /// <exception cref="ArgumentException">The shape is invalid, has more than <see cref="MaximumTaps"/> taps, or the weights do not fit it.</exception>
-    public IntegerConv(ConvShape shape, ReadOnlySpan<short> weights)
+    public IntegerConv(ConvShape shape, ReadOnlySpan<short> weights, bool portable = false)
     {
         ArgumentNullException.ThrowIfNull(shape);
         shape.Validate();
         if (weights.Length != shape.WeightCount) throw new ArgumentException($"{weights.Length} weights do not fit convolution {shape}.", nameof(weights));
-        _shape = shape;
-        _taps = shape.WeightCount / shape.OutChannels;
-        if (_taps > MaximumTaps) throw new ArgumentException($"Convolution {shape} sums {_taps} products, more than {MaximumTaps}.", nameof(shape));
-        _pairs = (_taps + 1) / 2;
-        _groupOutputs = shape.OutChannels / shape.Groups;
-        _paddedOutputs = (_groupOutputs + RowsPerTile - 1) / RowsPerTile * RowsPerTile;
-        _weights = new AlignedBuffer((long)shape.Groups * _paddedOutputs * _pairs * 2 * sizeof(short));
-        Pack(weights);
+        int taps = shape.WeightCount / shape.OutChannels;
+        if (taps > MaximumTaps) throw new ArgumentException($"Convolution {shape} sums {taps} products, more than {MaximumTaps}.", nameof(shape));
+        if (!portable && DotConv.Supports(shape, weights)) _dot = new DotConv(shape, weights);
+        else _pairs = new PairConv(shape, weights);
     }
 
+    /// <summary>Kernel in use, e.g. <c>conv.integer.vnni256</c>.</summary>
+    public string Name => _dot is not null ? "conv.integer.vnni256" : $"conv.integer.pairs{32 * PairConv.Lanes}";
+
     /// <summary>Independent parts of the work, for <see cref="Run"/>.</summary>
-    public int Units => _shape.Batch * _shape.Groups * Panels;
+    public int Units => _dot?.Units ?? _pairs!.Units;
 
-    private static int PanelPixels { get; } = 2 * Lanes;
+    /// <summary>Scratch memory of one run over all units, in bytes.</summary>
+    public long ScratchBytes => _dot?.ScratchBytes ?? 0;
 
-    private static int Lanes => CpuFeatures.Widest == VectorWidth.Vector512 && Avx512BW.IsSupported ? 16 : Avx2.IsSupported ? 8 : 4;
-
-    private int Pixels => _shape.OutHeight * _shape.OutWidth;
-
-    private int Panels => (Pixels + PanelPixels - 1) / PanelPixels;
-
-    /// <summary>Computes some units. Allocates nothing.</summary>
+    /// <summary>Computes some units. Allocates nothing. Ranges of units that do not overlap may run at the same time.</summary>
     /// <param name="input">[Batch, InChannels, InHeight, InWidth] of 8-bit integers.</param>
     /// <param name="isSigned">Whether the input is signed.</param>
     /// <param name="zeroPoint">Zero point of the input.</param>
     /// <param name="output">[Batch, OutChannels, OutHeight, OutWidth].</param>
     /// <param name="storesFloats">Whether each sum is stored as the nearest float32 in place of the integer.</param>
+    /// <param name="scratch">At least <see cref="ScratchBytes"/> bytes, 64-byte aligned, the same for all units of a run.</param>
     /// <param name="firstUnit">First unit.</param>
     /// <param name="endUnit">Unit after the last.</param>
-    public void Run(byte* input, bool isSigned, int zeroPoint, int* output, bool storesFloats, int firstUnit, int endUnit)
+    public void Run(byte* input, bool isSigned, int zeroPoint, int* output, bool storesFloats, byte* scratch, int firstUnit, int endUnit)
     {
-        short* panel = stackalloc short[PairsPerChunk * PanelPixels * 2];
-        for (int unit = firstUnit; unit < endUnit; unit++)
-        {
-            (int plane, int index) = Math.DivRem(unit, Panels);
-            (int image, int group) = Math.DivRem(plane, _shape.Groups);
-            int firstPixel = index * PanelPixels;
-            int pixels = Math.Min(PanelPixels, Pixels - firstPixel);
-            byte* source = input + (((long)image * _shape.InChannels) + ((long)group * (_shape.InChannels / _shape.Groups))) * _shape.InHeight * _shape.InWidth;
-            int* target = output + ((((long)image * _shape.OutChannels) + ((long)group * _groupOutputs)) * Pixels) + firstPixel;
-            for (int firstPair = 0; firstPair < _pairs; firstPair += PairsPerChunk)
-            {
-                int pairs = Math.Min(PairsPerChunk, _pairs - firstPair);
-                Gather(source, isSigned, zeroPoint, firstPair, pairs, firstPixel, pixels, panel);
-                short* weights = (short*)_weights.Pointer + ((((long)group * _paddedOutputs * _pairs) + ((long)RowsPerTile * firstPair)) * 2);
-                if (Lanes == 16) Multiply<PairProduct512, Vector512<int>>(panel, weights, pairs, target, pixels, firstPair > 0);
-                else if (Lanes == 8) Multiply<PairProduct256, Vector256<int>>(panel, weights, pairs, target, pixels, firstPair > 0);
-                else Multiply<PairProduct128, Vector128<int>>(panel, weights, pairs, target, pixels, firstPair > 0);
-            }
-
-            if (storesFloats) ConvertToFloats(target, pixels);
-        }
-
-        // The loops hold bare pointers into the packed weights.
-        GC.KeepAlive(this);
-    }
-
-    /// <summary>Weights of a tile of rows lie pair by pair, the rows beside each other.</summary>
-    private void Pack(ReadOnlySpan<short> weights)
-    {
-        var packed = new Span<short>(_weights.Pointer, _weights.Length / sizeof(short));
-        for (int output = 0; output < _shape.OutChannels; output++)
-        {
-            (int group, int row) = Math.DivRem(output, _groupOutputs);
-            (int tile, int lane) = Math.DivRem(row, RowsPerTile);
-            int start = ((group * _paddedOutputs) + (tile * RowsPerTile)) * _pairs * 2;
-            for (int tap = 0; tap < _taps; tap++)
-                packed[start + (((tap / 2 * RowsPerTile) + lane) * 2) + (tap % 2)] = weights[(output * _taps) + tap];
-        }
-    }
-
-    private void Gather(byte* source, bool isSigned, int zeroPoint, int firstPair, int pairs, int firstPixel, int pixels, short* panel)
-    {
-        int end = 2 * (firstPair + pairs);
-        for (int tap = 2 * firstPair; tap < end; tap++)
-        {
-            short* column = panel + ((tap / 2 - firstPair) * PanelPixels * 2) + (tap % 2);
-            if (tap >= _taps)
-            {
-                for (int i = 0; i < PanelPixels; i++) column[2 * i] = 0;
-                continue;
-            }
-
-            (int channelRow, int kx) = Math.DivRem(tap, _shape.KernelWidth);
-            (int channel, int ky) = Math.DivRem(channelRow, _shape.KernelHeight);
-            byte* plane = source + ((long)channel * _shape.InHeight * _shape.InWidth);
-            GatherTap(plane, isSigned, zeroPoint, (ky * _shape.DilationY) - _shape.PadTop, (kx * _shape.DilationX) - _shape.PadLeft, firstPixel, pixels, column);
-            for (int i = pixels; i < PanelPixels; i++) column[2 * i] = 0;
-        }
-    }
-
-    private void GatherTap(byte* plane, bool isSigned, int zeroPoint, int offsetY, int offsetX, int firstPixel, int pixels, short* column)
-    {
-        // A signed byte is its bits with the sign flipped, less 128: one expression serves both types.
-        int flip = isSigned ? 0x80 : 0;
-        int shift = zeroPoint + flip;
-        int stride = _shape.StrideX;
-        (int y, int x) = Math.DivRem(firstPixel, _shape.OutWidth);
-        for (int i = 0; i < pixels;)
-        {
-            int run = Math.Min(pixels - i, _shape.OutWidth - x);
-            int inY = (y * _shape.StrideY) + offsetY;
-            int inX = (x * stride) + offsetX;
-            int before = inX < 0 ? Math.Min(run, (stride - 1 - inX) / stride) : 0;
-            int end = (uint)inY >= (uint)_shape.InHeight ? before
-                : Math.Clamp((_shape.InWidth - inX + stride - 1) / stride, before, run);
-            short* target = column + (2 * i);
-            byte* source = plane + ((long)inY * _shape.InWidth) + inX;
-            for (int at = 0; at < before; at++) target[2 * at] = 0;
-            for (int at = before; at < end; at++) target[2 * at] = (short)((source[at * stride] ^ flip) - shift);
-            for (int at = end; at < run; at++) target[2 * at] = 0;
-            i += run;
-            x = 0;
-            y++;
-        }
-    }
-
-    private void Multiply<TProduct, TVector>(short* panel, short* weights, int pairs, int* target, int pixels, bool accumulates)
-        where TProduct : IPairProduct<TVector>
-        where TVector : unmanaged
-    {
-        int* sums = stackalloc int[RowsPerTile * 2 * 16];
-        for (int row = 0; row < _groupOutputs; row += RowsPerTile)
-        {
-            Tile<TProduct, TVector>(panel, weights + ((long)row * _pairs * 2), pairs, sums);
-            for (int r = 0; r < Math.Min(RowsPerTile, _groupOutputs - row); r++)
-            {
-                var from = new ReadOnlySpan<int>(sums + (r * PanelPixels), pixels);
-                var to = new Span<int>(target + ((long)(row + r) * Pixels), pixels);
-                if (accumulates) TensorPrimitives.Add(to, from, to);
-                else from.CopyTo(to);
-            }
-        }
-    }
-
-    private void ConvertToFloats(int* target, int pixels)
-    {
-        for (int row = 0; row < _groupOutputs; row++)
-        {
-            int* sums = target + ((long)row * Pixels);
-            for (int i = 0; i < pixels; i++) ((float*)sums)[i] = sums[i];
-        }
-    }
-
-    private static void Tile<TProduct, TVector>(short* panel, short* weights, int pairs, int* sums)
-        where TProduct : IPairProduct<TVector>
-        where TVector : unmanaged
-    {
-        TVector sum00 = TProduct.Zero, sum01 = TProduct.Zero, sum10 = TProduct.Zero, sum11 = TProduct.Zero;
-        TVector sum20 = TProduct.Zero, sum21 = TProduct.Zero, sum30 = TProduct.Zero, sum31 = TProduct.Zero;
-        int* row = (int*)weights;
-        for (int pair = 0; pair < pairs; pair++, row += RowsPerTile, panel += 4 * TProduct.Lanes)
-        {
-            TVector x0 = TProduct.LoadPairs(panel);
-            TVector x1 = TProduct.LoadPairs(panel + (2 * TProduct.Lanes));
-            TVector w = TProduct.Broadcast(row[0]);
-            sum00 = TProduct.MultiplyAdd(x0, w, sum00);
-            sum01 = TProduct.MultiplyAdd(x1, w, sum01);
-            w = TProduct.Broadcast(row[1]);
-            sum10 = TProduct.MultiplyAdd(x0, w, sum10);
-            sum11 = TProduct.MultiplyAdd(x1, w, sum11);
-            w = TProduct.Broadcast(row[2]);
-            sum20 = TProduct.MultiplyAdd(x0, w, sum20);
-            sum21 = TProduct.MultiplyAdd(x1, w, sum21);
-            w = TProduct.Broadcast(row[3]);
-            sum30 = TProduct.MultiplyAdd(x0, w, sum30);
-            sum31 = TProduct.MultiplyAdd(x1, w, sum31);
-        }
-
-        int lanes = TProduct.Lanes;
-        TProduct.Store(sums, sum00);
-        TProduct.Store(sums + lanes, sum01);
-        TProduct.Store(sums + (2 * lanes), sum10);
-        TProduct.Store(sums + (3 * lanes), sum11);
-        TProduct.Store(sums + (4 * lanes), sum20);
-        TProduct.Store(sums + (5 * lanes), sum21);
-        TProduct.Store(sums + (6 * lanes), sum30);
-        TProduct.Store(sums + (7 * lanes), sum31);
+        if (_dot is not null) _dot.Run(input, isSigned, zeroPoint, output, storesFloats, scratch, firstUnit, endUnit);
+        else _pairs!.Run(input, isSigned, zeroPoint, output, storesFloats, firstUnit, endUnit);
     }
 }

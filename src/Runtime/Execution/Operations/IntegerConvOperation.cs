@@ -32,7 +32,7 @@ internal sealed class IntegerConvOperation(string node, string op, ConvShape sha
     {
         var kernel = new IntegerConv(shape, weights());
         long bytes = shape.MultiplyAdds / 8;
-        return new PreparedStep(buffers => new IntegerConvStep(this, kernel, bytes, buffers));
+        return new PreparedStep(buffers => new IntegerConvStep(this, kernel, bytes, buffers), _ => kernel.ScratchBytes);
     }
 
     private sealed unsafe class IntegerConvStep(IntegerConvOperation operation, IntegerConv kernel, long bytes, StepBuffers buffers)
@@ -43,11 +43,12 @@ internal sealed class IntegerConvOperation(string node, string op, ConvShape sha
         private readonly byte* _input = (byte*)buffers.Inputs[0];
         private readonly byte* _zeroPoint = buffers.Inputs.Length > 1 ? (byte*)buffers.Inputs[1] : null;
         private readonly int* _output = (int*)buffers.Outputs[0];
+        private readonly byte* _scratch = (byte*)buffers.Scratch;
 
         protected override void RunUnits(int first, int end)
         {
             int zeroPoint = _zeroPoint is null ? 0 : _isSigned ? (sbyte)*_zeroPoint : *_zeroPoint;
-            kernel.Run(_input, _isSigned, zeroPoint, _output, _storesFloats, first, end);
+            kernel.Run(_input, _isSigned, zeroPoint, _output, _storesFloats, _scratch, first, end);
         }
     }
 }

@@ -1,0 +1,50 @@
+using CoInference.Kernels.Reference;
+using CoInference.Kernels.Registry;
+using CoInference.Kernels.Tensors;
+
+namespace CoInference.Runtime.Execution;
+
+/// <summary>Random data of a layer, row-major, and what the reference makes of it.</summary>
+internal sealed class RandomLayer
+{
+    private readonly PlanValue _input;
+    private readonly PlanValue _output;
+
+    public RandomLayer(ConvShape shape, Epilogue epilogue, WeightForm form, double density)
+    {
+        Shape = shape;
+        Epilogue = epilogue;
+        (Weights, Bias) = RandomWeights.Create(shape, form, density);
+        Zeros = WeightZeros.Of(Tensor.From<float>(new TensorShape(shape.OutChannels, Weights.Length / shape.OutChannels), Weights), shape.OutChannels, false);
+        Input = new Tensor(ElementType.Float32, new TensorShape(shape.Batch, shape.InChannels, shape.InHeight, shape.InWidth));
+        Residual = new Tensor(ElementType.Float32, new TensorShape(shape.Batch, shape.OutChannels, shape.OutHeight, shape.OutWidth));
+        Expected = new Tensor(ElementType.Float32, Residual.Shape);
+        RandomWeights.Fill(Input.Values<float>());
+        if (epilogue.HasResidual) RandomWeights.Fill(Residual.Values<float>());
+        ReferenceConv.Run(shape, epilogue, Input.Values<float>(), Weights, Bias, Residual.Values<float>(), Expected.Values<float>());
+        _input = new PlanValue("input", ElementType.Float32, Input.Shape);
+        _output = new PlanValue("output", ElementType.Float32, Residual.Shape);
+    }
+
+    public ConvShape Shape { get; }
+
+    public Epilogue Epilogue { get; }
+
+    public float[] Weights { get; }
+
+    public float[] Bias { get; }
+
+    public WeightZeros Zeros { get; }
+
+    public Tensor Input { get; }
+
+    public Tensor Residual { get; }
+
+    public Tensor Expected { get; }
+
+    public Tensor InputIn(ActivationLayout layout) => layout.IsNchw ? Input : ReorderOperation.Convert(Input, _input, layout);
+
+    public Tensor ResidualIn(ActivationLayout layout) => layout.IsNchw ? Residual : ReorderOperation.Convert(Residual, _output, layout);
+
+    public Tensor ExpectedIn(ActivationLayout layout) => layout.IsNchw ? Expected : ReorderOperation.Convert(Expected, _output, layout);
+}
