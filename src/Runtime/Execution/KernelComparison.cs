@@ -1,6 +1,5 @@
 using CoInference.Kernels.Devices;
 using CoInference.Kernels.Registry;
-using CoInference.Kernels.Tensors;
 
 namespace CoInference.Runtime.Execution;
 

@@ -60,7 +60,7 @@ public class IntegerLayerTests
     private static (Graph Graph, Tensor Input) Convolution(Random random)
     {
         int groups = random.Next(3) == 0 ? random.Next(2, 6) : 1;
-        int inputs = groups * random.Next(1, random.Next(8) == 0 ? 90 : 12);
+        int inputs = groups * (random.Next(2) == 0 ? 1 : random.Next(1, random.Next(8) == 0 ? 90 : 12));
         int outputs = groups * random.Next(1, random.Next(2) == 0 ? 10 : 45);
         int size = random.Next(4, random.Next(4) == 0 ? 30 : 12);
         int kernel = random.Next(1, 4);

@@ -11,6 +11,7 @@ public sealed unsafe class IntegerConv
     /// <summary>Most products per output whose sum cannot overflow 32 bits.</summary>
     public const int MaximumTaps = int.MaxValue / (255 * 255);
 
+    private readonly DepthwiseByteConv? _depthwise;
     private readonly DotConv? _dot;
     private readonly PairConv? _pairs;
 
@@ -19,7 +20,7 @@ public sealed unsafe class IntegerConv
     /// <param name="weights">
     /// [OutChannels, InChannels / Groups, KernelHeight, KernelWidth], the zero point subtracted: -255 to 255.
     /// </param>
-    /// <param name="portable">Whether to use the kernel that runs everywhere even where a faster one could.</param>
+    /// <param name="portable">Whether to use the kernel that runs every layer on every CPU even where a faster one could.</param>
     /// <exception cref="ArgumentException">The shape is invalid, has more than <see cref="MaximumTaps"/> taps, or the weights do not fit it.</exception>
     public IntegerConv(ConvShape shape, ReadOnlySpan<short> weights, bool portable = false)
     {
@@ -28,18 +29,19 @@ public sealed unsafe class IntegerConv
         if (weights.Length != shape.WeightCount) throw new ArgumentException($"{weights.Length} weights do not fit convolution {shape}.", nameof(weights));
         int taps = shape.WeightCount / shape.OutChannels;
         if (taps > MaximumTaps) throw new ArgumentException($"Convolution {shape} sums {taps} products, more than {MaximumTaps}.", nameof(shape));
-        if (!portable && DotConv.Supports(shape, weights)) _dot = new DotConv(shape, weights);
+        if (!portable && DepthwiseByteConv.Supports(shape)) _depthwise = new DepthwiseByteConv(shape, weights);
+        else if (!portable && DotConv.Supports(shape, weights)) _dot = new DotConv(shape, weights);
         else _pairs = new PairConv(shape, weights);
     }
 
     /// <summary>Kernel in use, e.g. <c>conv.integer.vnni256</c>.</summary>
-    public string Name => _dot is not null ? "conv.integer.vnni256" : $"conv.integer.pairs{32 * PairConv.Lanes}";
+    public string Name => _depthwise is not null ? "conv.integer.depthwise" : _dot is not null ? "conv.integer.vnni256" : $"conv.integer.pairs{32 * PairConv.Lanes}";
 
     /// <summary>Independent parts of the work, for <see cref="Run"/>.</summary>
-    public int Units => _dot?.Units ?? _pairs!.Units;
+    public int Units => _depthwise?.Units ?? _dot?.Units ?? _pairs!.Units;
 
     /// <summary>Scratch memory of one run over all units, in bytes.</summary>
-    public long ScratchBytes => _dot?.ScratchBytes ?? 0;
+    public long ScratchBytes => _depthwise?.ScratchBytes ?? _dot?.ScratchBytes ?? 0;
 
     /// <summary>Computes some units. Allocates nothing. Ranges of units that do not overlap may run at the same time.</summary>
     /// <param name="input">[Batch, InChannels, InHeight, InWidth] of 8-bit integers.</param>
@@ -52,7 +54,8 @@ public sealed unsafe class IntegerConv
     /// <param name="endUnit">Unit after the last.</param>
     public void Run(byte* input, bool isSigned, int zeroPoint, int* output, bool storesFloats, byte* scratch, int firstUnit, int endUnit)
     {
-        if (_dot is not null) _dot.Run(input, isSigned, zeroPoint, output, storesFloats, scratch, firstUnit, endUnit);
+        if (_depthwise is not null) _depthwise.Run(input, isSigned, zeroPoint, output, storesFloats, scratch, firstUnit, endUnit);
+        else if (_dot is not null) _dot.Run(input, isSigned, zeroPoint, output, storesFloats, scratch, firstUnit, endUnit);
         else _pairs!.Run(input, isSigned, zeroPoint, output, storesFloats, firstUnit, endUnit);
     }
 }
