@@ -1,5 +1,6 @@
-using System.Numerics;
-using System.Numerics.Tensors;
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
 
 namespace CoInference.Kernels.Simd.Quantized;
 
@@ -9,8 +10,7 @@ public static class ByteQuantizer
     /// <summary>Scale and zero point of unsigned bytes for the range of the values, widened to include 0.</summary>
     public static (float Scale, byte ZeroPoint) Range(ReadOnlySpan<float> values)
     {
-        float low = values.IsEmpty ? 0 : MathF.Min(0, TensorPrimitives.Min(values));
-        float high = values.IsEmpty ? 0 : MathF.Max(0, TensorPrimitives.Max(values));
+        (float low, float high) = Extremes(values);
         float scale = (high - low) / 255;
         byte zeroPoint = scale == 0 ? (byte)0 : byte.CreateSaturating(MathF.Round(-low / scale, MidpointRounding.ToEven));
         return (scale, zeroPoint);
@@ -23,6 +23,7 @@ public static class ByteQuantizer
     /// <param name="isSigned">Whether the range is -128 to 127, else 0 to 255.</param>
     /// <param name="target">As long as the source.</param>
     /// <exception cref="ArgumentException">The lengths differ.</exception>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Quantize(ReadOnlySpan<float> source, float scale, int zeroPoint, bool isSigned, Span<byte> target)
     {
         if (source.Length != target.Length) throw new ArgumentException($"{source.Length} values cannot be written to {target.Length} places.", nameof(target));
@@ -33,22 +34,61 @@ public static class ByteQuantizer
         }
 
         (int minimum, int maximum) = isSigned ? (-128, 127) : (0, 255);
-        int i = 0;
-        int step = Vector<float>.Count;
+        int i = 0, step = Vector256<float>.Count;
+        ref float first = ref MemoryMarshal.GetReference(source);
+        ref byte bytes = ref MemoryMarshal.GetReference(target);
+        Vector256<float> divisor = Vector256.Create(scale), zero = Vector256.Create((float)zeroPoint);
+        Vector256<float> low = Vector256.Create((float)minimum), high = Vector256.Create((float)maximum);
         for (; i <= source.Length - (4 * step); i += 4 * step)
         {
-            Vector<short> low = Vector.Narrow(Round(source[i..], scale, zeroPoint, minimum, maximum), Round(source[(i + step)..], scale, zeroPoint, minimum, maximum));
-            Vector<short> high = Vector.Narrow(Round(source[(i + (2 * step))..], scale, zeroPoint, minimum, maximum), Round(source[(i + (3 * step))..], scale, zeroPoint, minimum, maximum));
-            Vector.AsVectorByte(Vector.Narrow(low, high)).CopyTo(target[i..]);
+            Vector256<int> a = Round(ref first, i, divisor, zero, low, high), b = Round(ref first, i + step, divisor, zero, low, high);
+            Vector256<int> c = Round(ref first, i + (2 * step), divisor, zero, low, high), d = Round(ref first, i + (3 * step), divisor, zero, low, high);
+            Vector256.Narrow(Vector256.Narrow(a, b), Vector256.Narrow(c, d)).AsByte().StoreUnsafe(ref bytes, (nuint)i);
         }
 
         for (; i < source.Length; i++)
             target[i] = (byte)(int)Math.Clamp(MathF.Round(source[i] / scale, MidpointRounding.ToEven) + zeroPoint, minimum, maximum);
     }
 
-    private static Vector<int> Round(ReadOnlySpan<float> source, float scale, int zeroPoint, int minimum, int maximum)
+    /// <summary>Least and greatest value, 0 among them. One pass: reading the values is what takes the time.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static (float Low, float High) Extremes(ReadOnlySpan<float> values)
     {
-        Vector<float> rounded = Vector.Round(new Vector<float>(source) / new Vector<float>(scale), MidpointRounding.ToEven) + new Vector<float>(zeroPoint);
-        return Vector.ConvertToInt32(Vector.Min(Vector.Max(rounded, new Vector<float>(minimum)), new Vector<float>(maximum)));
+        int step = Vector256<float>.Count, i = 0;
+        Vector256<float> low0 = Vector256<float>.Zero, low1 = low0, high0 = low0, high1 = low0;
+        ref float first = ref MemoryMarshal.GetReference(values);
+        for (; i <= values.Length - (2 * step); i += 2 * step)
+        {
+            Vector256<float> a = Vector256.LoadUnsafe(ref first, (nuint)i), b = Vector256.LoadUnsafe(ref first, (nuint)(i + step));
+            low0 = Vector256.MinNative(a, low0);
+            high0 = Vector256.MaxNative(a, high0);
+            low1 = Vector256.MinNative(b, low1);
+            high1 = Vector256.MaxNative(b, high1);
+        }
+
+        low0 = Vector256.MinNative(low0, low1);
+        high0 = Vector256.MaxNative(high0, high1);
+        float low = 0, high = 0;
+        for (int lane = 0; lane < step; lane++)
+        {
+            low = MathF.Min(low, low0[lane]);
+            high = MathF.Max(high, high0[lane]);
+        }
+
+        for (; i < values.Length; i++)
+        {
+            low = MathF.Min(low, values[i]);
+            high = MathF.Max(high, values[i]);
+        }
+
+        return (low, high);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<int> Round(
+        ref float source, int at, Vector256<float> divisor, Vector256<float> zero, Vector256<float> low, Vector256<float> high)
+    {
+        Vector256<float> rounded = Vector256.Round(Vector256.LoadUnsafe(ref source, (nuint)at) / divisor) + zero;
+        return Vector256.ConvertToInt32Native(Vector256.MinNative(Vector256.MaxNative(rounded, low), high));
     }
 }
