@@ -10,12 +10,20 @@ cd "$here"
 [ -d node_modules/onnxruntime-node ] || npm install --ignore-scripts --no-audit --no-fund --silent
 dotnet build -c Release -v q -nologo "$root/src/Cli" >/dev/null
 models=$data/models
+made=$(mktemp -d)
+trap 'rm -rf "$made"' EXIT
+coinference="dotnet $root/src/Cli/bin/Release/net10.0/coinference.dll"
+$coinference create resnet18-cifar --input 3x32x32 --classes 10 --out "$made/resnet18-cifar.onnx" --quiet
+$coinference create resnet18 --input 3x224x224 --classes 1000 --out "$made/resnet18.onnx" --quiet
 
 echo "## Networks, batch 1"
 node networks.mjs \
   "ResNet-20=$models/resnet20.onnx:1x3x32x32" \
   "ResNet-56=$models/resnet56.onnx:1x3x32x32" \
   "ResNet-8=$models/resnet8_cifar10.onnx:1x3x32x32" \
+  "ResNet-18 32=$made/resnet18-cifar.onnx:1x3x32x32" \
+  "ResNet-18 224=$made/resnet18.onnx:1x3x224x224" \
+  "MobileNetV2 int8=$models/mobilenetv2_int8.onnx:1x3x224x224" \
   "MobileNetV2=$models/mobilenetv2_dequant_fp32.onnx:1x3x224x224"
 
 echo
@@ -26,9 +34,18 @@ echo
 echo "## Exported halves of every legal cut, in ONNX Runtime"
 for model in resnet20 resnet56 mobilenetv2_dequant_fp32; do
   halves=$(mktemp -d)
-  dotnet "$root/src/Cli/bin/Release/net10.0/coinference.dll" inspect "$models/$model.onnx" --export-halves "$halves" --quiet >/dev/null
+  $coinference inspect "$models/$model.onnx" --export-halves "$halves" --quiet >/dev/null
   size=32; [ "$model" = mobilenetv2_dequant_fp32 ] && size=224
   printf '%s: ' "$model"
   node halves.mjs "$models/$model.onnx" "1x3x${size}x${size}" "$halves"
   rm -rf "$halves"
 done
+
+if python3 -c 'import torch' 2>/dev/null; then
+  echo
+  echo "## Training steps against PyTorch"
+  dotnet build -c Release -v q -nologo "$root/bench" >/dev/null
+  python3 training.py
+else
+  echo "PyTorch is not installed (Debian: python3-torch): training is not compared."
+fi

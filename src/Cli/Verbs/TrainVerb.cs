@@ -10,7 +10,8 @@ namespace CoInference.Cli.Verbs;
 [Verb("train", HelpText = "Train a well-known architecture from scratch and write it as ONNX.")]
 internal sealed class TrainVerb : TrainingVerb
 {
-    private const string ArchitectureHelp = "resnet8, resnet20, resnet56, resnet18-cifar, mobilenetv2-cifar or vgg11-cifar.";
+    /// <summary>The architectures as help texts name them.</summary>
+    public const string ArchitectureHelp = "resnet8, resnet20, resnet56, resnet18, resnet18-cifar, mobilenetv2-cifar or vgg11-cifar.";
 
     /// <summary>Architecture.</summary>
     [Value(0, MetaName = "ARCH", Required = true, HelpText = ArchitectureHelp)]

@@ -2,7 +2,7 @@ using CoInference.Runtime.Graphs;
 
 namespace CoInference.Runtime.Training;
 
-/// <summary>Well-known classifiers of small images, by name, with fresh weights.</summary>
+/// <summary>Well-known classifiers of images, by name, with fresh weights.</summary>
 public static class Architectures
 {
     private static readonly Dictionary<string, Func<ArchitectureInput, Graph>> Builders = new(StringComparer.Ordinal)
@@ -10,7 +10,8 @@ public static class Architectures
         ["resnet8"] = input => Cifar(input, "resnet8", 1),
         ["resnet20"] = input => Cifar(input, "resnet20", 3),
         ["resnet56"] = input => Cifar(input, "resnet56", 9),
-        ["resnet18-cifar"] = ResNet18,
+        ["resnet18"] = input => ResNet18(input, "resnet18", largeImages: true),
+        ["resnet18-cifar"] = input => ResNet18(input, "resnet18-cifar", largeImages: false),
         ["mobilenetv2-cifar"] = MobileNetV2,
         ["vgg11-cifar"] = Vgg11,
     };
@@ -49,11 +50,15 @@ public static class Architectures
         return graph.Classify(x, channels, input.Classes);
     }
 
-    /// <summary>ResNet-18 (He et al. 2015) with a 3x3 stem and no pooling after it, as is usual for 32x32 images.</summary>
-    private static Graph ResNet18(ArchitectureInput input)
+    /// <summary>
+    /// ResNet-18 (He et al. 2015), with its 7x7 stem and the pooling after it for images of 224x224, or with a 3x3 stem and no
+    /// pooling, as is usual for 32x32 images.
+    /// </summary>
+    private static Graph ResNet18(ArchitectureInput input, string name, bool largeImages)
     {
-        var graph = new GraphBuilder("resnet18-cifar", input.Channels, input.Height, input.Width, input.Seed);
-        string x = Layer(graph, "stem", "input", input.Channels, 64, 3, 1, relu: true);
+        var graph = new GraphBuilder(name, input.Channels, input.Height, input.Width, input.Seed);
+        string x = largeImages ? Layer(graph, "stem", "input", input.Channels, 64, 7, 2, relu: true) : Layer(graph, "stem", "input", input.Channels, 64, 3, 1, relu: true);
+        if (largeImages) x = graph.MaxPool("stem.pool", x, kernel: 3, stride: 2, pad: 1);
         int channels = 64;
         for (int stage = 0; stage < 4; stage++)
         {
@@ -113,7 +118,7 @@ public static class Architectures
             }
             else if (side >= 2)
             {
-                x = graph.MaxPool($"pool{pool++}", x);
+                x = graph.MaxPool($"pool{pool++}", x, kernel: 2, stride: 2);
                 side /= 2;
             }
         }

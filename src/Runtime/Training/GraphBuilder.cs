@@ -57,11 +57,12 @@ internal sealed class GraphBuilder
 
     public string Sum(string name, string first, string second) => Add("Add", name, [first, second]).Outputs[0];
 
-    public string MaxPool(string name, string input)
+    public string MaxPool(string name, string input, int kernel, int stride, int pad = 0)
     {
         Node node = Add("MaxPool", name, [input]);
-        node.Attributes["kernel_shape"] = new long[] { 2, 2 };
-        node.Attributes["strides"] = new long[] { 2, 2 };
+        node.Attributes["kernel_shape"] = new long[] { kernel, kernel };
+        node.Attributes["strides"] = new long[] { stride, stride };
+        if (pad > 0) node.Attributes["pads"] = new long[] { pad, pad, pad, pad };
         return node.Outputs[0];
     }
 
