@@ -26,6 +26,14 @@ internal sealed class KernelsVerb : ComputeVerb
     [Option("bits", Default = "8,4,2", SetName = "codec", MetaValue = "LIST", HelpText = "With --codec: bits per symbol, each 1 to 8.")]
     public string Bits { get; set; } = "8,4,2";
 
+    /// <summary>Whether the dispatcher is judged over many layers.</summary>
+    [Option("choice", SetName = "choice", HelpText = "Judge the choice of kernels instead: over a fixed set of layers, the speed of what is picked by estimate and after measuring, as a share of the fastest.")]
+    public bool Choice { get; set; }
+
+    /// <summary>Random layers.</summary>
+    [Option("random", Default = 0, SetName = "choice", MetaValue = "N", HelpText = "With --choice: N random layers (--seed) instead of the fixed set.")]
+    public int RandomLayers { get; set; }
+
     /// <summary>Channel groups.</summary>
     [Option("groups", MetaValue = "G", HelpText = "Channel groups; overrides g in --conv.")]
     public int? Groups { get; set; }
@@ -51,7 +59,8 @@ internal sealed class KernelsVerb : ComputeVerb
     {
         CheckCompute();
         if (Codec.Length > 0) return Task.FromResult(TimeCodec(terminal, cancellation));
-        if (Conv.Length == 0) throw new UsageException("kernels needs --conv SHAPE or --codec CxHxW.");
+        if (Choice) return JudgeAsync(terminal, cancellation);
+        if (Conv.Length == 0) throw new UsageException("kernels needs --conv SHAPE, --codec CxHxW or --choice.");
         if (Type is not ("f32" or "i8")) throw new UsageException($"--dtype {Type}: expected f32 or i8.");
         ConvShape shape = ConvShape.Parse(Conv);
         if (Groups is { } groups) shape = ConvShape.Parse((shape with { Groups = groups }).ToString());
@@ -128,6 +137,41 @@ internal sealed class KernelsVerb : ComputeVerb
         IntegerTiming? wrong = comparison.Rows.FirstOrDefault(row => row.WrongSums > 0);
         if (wrong is null) return ExitCode.Done;
         terminal.Error($"{wrong.Kernel} has {wrong.WrongSums} sums that differ from the integer reference.");
+        return ExitCode.Failed;
+    }
+
+    private async Task<int> JudgeAsync(Terminal terminal, CancellationToken cancellation)
+    {
+        double[] sparsities = ParseSparsities(Sparsity);
+        if (sparsities.Length != 1) throw new UsageException("--choice takes one --sparsity.");
+        if (RandomLayers < 0) throw new UsageException($"--random {RandomLayers}: expected at least 0.");
+        ConvShape any = ChoiceSurvey.Layers[0];
+        WeightForm form = Form is "dense" or "block" or "unstructured" ? ParseForm(Form, sparsities[0], ref any) : throw new UsageException("--choice takes --form dense, block or unstructured.");
+        ConvShape[] shapes = RandomLayers > 0 ? [.. ChoiceSurvey.Random(Seed, RandomLayers)] : [.. ChoiceSurvey.Layers];
+        var choices = new List<KernelChoice>();
+        await terminal.ProgressAsync("judge", update => Task.Run(
+            () =>
+            {
+                foreach (ConvShape shape in shapes)
+                {
+                    choices.Add(ChoiceSurvey.Judge(shape, form, sparsities[0], Threads, Rounds, cancellation));
+                    update((double)choices.Count / shapes.Length, $"{shape}");
+                }
+
+                return choices.Count;
+            },
+            cancellation));
+        ChoiceRows rows = ChoiceRows.Of(choices, Threads);
+        WriteJson(terminal, rows, ChoiceRowsJson.Default.ChoiceRows);
+        if (!JsonOnStdout)
+        {
+            terminal.Write(rows.ToTable());
+            terminal.Line(rows.Summary);
+        }
+
+        KernelChoice? wrong = choices.FirstOrDefault(choice => choice.WrongKernels.Count > 0);
+        if (wrong is null) return ExitCode.Done;
+        terminal.Error($"{string.Join(", ", wrong.WrongKernels)} on {wrong.Shape}: further from the reference than rounding explains.");
         return ExitCode.Failed;
     }
 

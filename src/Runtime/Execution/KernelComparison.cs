@@ -16,6 +16,7 @@ namespace CoInference.Runtime.Execution;
 /// <param name="MaxRelativeError">Largest difference from the scalar reference, relative to its largest magnitude.</param>
 /// <param name="IsPicked">Whether a session would run the layer on this kernel.</param>
 /// <param name="VersusDense">Median time of the fastest dense kernel of the same run over that of this kernel: above 1 the zeros pay.</param>
+/// <param name="ErrorBound">What rounding may make of <paramref name="MaxRelativeError"/>: the kernel's stated bound, or that of summation.</param>
 public sealed record KernelTiming(
     string Kernel,
     WeightForm Form,
@@ -28,7 +29,12 @@ public sealed record KernelTiming(
     double Gflops,
     double MaxRelativeError,
     bool IsPicked,
-    double VersusDense);
+    double VersusDense,
+    double ErrorBound)
+{
+    /// <summary>Whether the result is as close to the reference as it has to be.</summary>
+    public bool IsCorrect => MaxRelativeError <= ErrorBound;
+}
 
 /// <summary>All kernels that can run one layer, timed against each other and checked against the scalar reference.</summary>
 /// <param name="Shape">The layer.</param>
@@ -124,7 +130,8 @@ public sealed record KernelComparison(ConvShape Shape, IReadOnlyList<KernelTimin
                 2e-3 * shape.MultiplyAdds / median,
                 errors[i],
                 kernel.Name == picked,
-                dense / median);
+                dense / median,
+                runs[i].ErrorBound(layer));
         }
 
         Array.Sort(rows, (a, b) => a.MedianMicroseconds.CompareTo(b.MedianMicroseconds));

@@ -1,4 +1,5 @@
 using CoInference.Kernels.Devices;
+using CoInference.Kernels.Registry;
 using CoInference.Runtime.Graphs;
 
 namespace CoInference.Runtime.Execution;
@@ -33,7 +34,7 @@ public static class KernelTuner
         foreach (StepSpec step in steps)
         {
             if (step.Recipe is not { Operation: ConvOperation layer, Threads: var threads }) continue;
-            StepVariant[] candidates = Candidates(layer, chooser, threads);
+            StepVariant[] candidates = Candidates(layer.Shape, layer.Epilogue, layer.Weights.Zeros, chooser, threads);
             string missing = string.Join('\n', candidates.Select(candidate => candidate.Convolution!.Key).Where(key => chooser.MeasuredMicroseconds(key) is null));
             if (missing.Length > 0) layers.TryAdd(missing, (layer, candidates, threads));
         }
@@ -61,15 +62,25 @@ public static class KernelTuner
         return Tune(Session.Describe(graph, options with { Chooser = chooser }), chooser, progress, cancellation);
     }
 
+    /// <summary>As for the layers of a network, for one layer of random weights.</summary>
+    /// <exception cref="OperationCanceledException">The run was cancelled.</exception>
+    internal static void Tune(RandomLayer layer, KernelChooser chooser, int threads, CancellationToken cancellation)
+    {
+        StepVariant[] candidates = Candidates(layer.Shape, layer.Epilogue, layer.Zeros, chooser, threads);
+        using WorkerSet? own = threads > 1 ? new WorkerSet(threads) : null;
+        LayerRun[] runs = [.. candidates.Select(candidate => new LayerRun(layer, candidate, own ?? WorkerSet.Single))];
+        Record(candidates, InterleavedTimer.Measure([.. runs.Select(run => (Action)run.Execute)], Rounds, cancellation), chooser);
+    }
+
     /// <summary>
     /// Candidates worth timing: those whose estimate is not hopeless, so that a layer with a fast kernel is not also run
     /// on a scalar one.
     /// </summary>
-    private static StepVariant[] Candidates(ConvOperation layer, KernelChooser chooser, int threads)
+    private static StepVariant[] Candidates(ConvShape shape, Epilogue epilogue, WeightZeros zeros, KernelChooser chooser, int threads)
     {
         const double Hopeless = 6;
-        StepVariant[] all = [.. chooser.AllConvolutions(layer.Shape, layer.Epilogue, layer.Weights.Zeros, threads, precise: false)];
-        double Estimate(StepVariant variant) => variant.Convolution!.Kernel.EstimateMicroseconds(layer.Shape, variant.Convolution.Density);
+        StepVariant[] all = [.. chooser.AllConvolutions(shape, epilogue, zeros, threads, precise: false)];
+        double Estimate(StepVariant variant) => variant.Convolution!.Kernel.EstimateMicroseconds(shape, variant.Convolution.Density);
         double best = all.Min(Estimate);
         return [.. all.Where(variant => Estimate(variant) <= Hopeless * best)];
     }
@@ -80,6 +91,11 @@ public static class KernelTuner
         var context = new PlanContext(threads, chooser, null);
         StandaloneStep[] steps = [.. candidates.Select(candidate => StandaloneStep.Create(layer.Describe(candidate, context), own ?? WorkerSet.Single))];
         double[][] samples = InterleavedTimer.Measure([.. steps.Select(step => (Action)step.Run)], Rounds, cancellation);
-        for (int i = 0; i < steps.Length; i++) chooser.Record(candidates[i].Convolution!.Key, InterleavedTimer.Quantile(samples[i], 0.5));
+        Record(candidates, samples, chooser);
+    }
+
+    private static void Record(StepVariant[] candidates, double[][] samples, KernelChooser chooser)
+    {
+        for (int i = 0; i < candidates.Length; i++) chooser.Record(candidates[i].Convolution!.Key, InterleavedTimer.Quantile(samples[i], 0.5));
     }
 }

@@ -8,6 +8,7 @@ namespace CoInference.Runtime.Execution;
 internal sealed unsafe class LayerRun
 {
     private readonly PreparedConv _prepared;
+    private readonly double? _errorUnits;
     private readonly Tensor _input;
     private readonly Tensor? _residual;
     private readonly Tensor _output;
@@ -18,6 +19,7 @@ internal sealed unsafe class LayerRun
     public LayerRun(RandomLayer layer, StepVariant candidate, WorkerSet workers)
     {
         _prepared = candidate.Convolution!.Kernel.Prepare(layer.Shape, layer.Epilogue, layer.Weights, layer.Bias);
+        _errorUnits = candidate.Convolution.Kernel.ErrorUnits;
         _input = layer.InputIn(candidate.Inputs[0]);
         _residual = layer.Epilogue.HasResidual ? layer.ResidualIn(candidate.Outputs[0]) : null;
         _expected = layer.ExpectedIn(candidate.Outputs[0]);
@@ -31,6 +33,16 @@ internal sealed unsafe class LayerRun
         float* residual = _residual is null ? null : (float*)_residual.Pointer;
         _prepared.Run((float*)_input.Pointer, residual, (float*)_output.Pointer, _scratch.Pointer, _workers);
         GC.KeepAlive(this);
+    }
+
+    /// <summary>Largest difference that rounding may make, as <see cref="MaxRelativeError"/> states it: the kernel's own bound, or that of summation in any order.</summary>
+    public double ErrorBound(RandomLayer layer)
+    {
+        double unit = Math.ScaleB(1, -24), scale = layer.RoundingScale, largest = layer.LargestOutput;
+        ConvShape shape = layer.Shape;
+        int terms = shape.WeightCount / shape.OutChannels;
+        double bound = (_errorUnits ?? 2 * (Math.Sqrt(terms) + 4)) * unit * scale;
+        return largest == 0 ? bound : bound / largest;
     }
 
     public double MaxRelativeError()

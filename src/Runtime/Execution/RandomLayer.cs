@@ -1,6 +1,7 @@
 using CoInference.Kernels.Reference;
 using CoInference.Kernels.Registry;
 using CoInference.Kernels.Tensors;
+using TensorPrimitives = System.Numerics.Tensors.TensorPrimitives;
 
 namespace CoInference.Runtime.Execution;
 
@@ -25,6 +26,27 @@ internal sealed class RandomLayer
         _input = new PlanValue("input", ElementType.Float32, Input.Shape);
         _output = new PlanValue("output", ElementType.Float32, Residual.Shape);
     }
+
+    /// <summary>What rounding errors are measured by: the largest |x| of the input times the largest sum of |w| and |bias| of an output.</summary>
+    public double RoundingScale
+    {
+        get
+        {
+            int taps = Weights.Length / Shape.OutChannels;
+            double largest = 0;
+            for (int output = 0; output < Shape.OutChannels; output++)
+            {
+                double sum = 0;
+                foreach (float weight in Weights.AsSpan(output * taps, taps)) sum += Math.Abs((double)weight);
+                largest = Math.Max(largest, sum);
+            }
+
+            return (largest * Math.Abs(TensorPrimitives.MaxMagnitude<float>(Input.Values<float>()))) + Math.Abs(TensorPrimitives.MaxMagnitude<float>(Bias));
+        }
+    }
+
+    /// <summary>Largest magnitude that the reference puts out.</summary>
+    public double LargestOutput => Math.Abs(TensorPrimitives.MaxMagnitude<float>(Expected.Values<float>()));
 
     public ConvShape Shape { get; }
 
