@@ -13,7 +13,7 @@ public class CommandTests
     {
         (int code, string output, string error) = Run("--help");
         Assert.Equal((0, ""), (code, error));
-        foreach (string verb in new[] { "devices", "inspect", "kernels", "profile", "eval", "train", "finetune", "search", "compile", "serve", "run", "report", "compare", "demo" })
+        foreach (string verb in new[] { "devices", "inspect", "kernels", "profile", "eval", "create", "train", "finetune", "search", "compile", "serve", "run", "report", "compare", "demo" })
             Assert.Contains(verb, output, StringComparison.Ordinal);
     }
 
@@ -24,6 +24,14 @@ public class CommandTests
     [InlineData("kernels --conv 1x64")]
     [InlineData("kernels --conv 1x8x8x8:8k3p1 --sparsity 0.5")]
     [InlineData("kernels --conv 1x8x8x8:8k3p1 --form checkered")]
+    [InlineData("kernels --conv 1x8x8x8:8k3p1 --dtype i4")]
+    [InlineData("kernels --conv 1x8x8x8:8k3p1 --dtype i8 --form block --sparsity 0.5")]
+    [InlineData("kernels --conv 1x8x8x8:8k3p1 --dtype i8 --precise")]
+    [InlineData("kernels --choice --random -1")]
+    [InlineData("kernels --choice --form channel --sparsity 0.5")]
+    [InlineData("create resnet9 --out net.onnx")]
+    [InlineData("create resnet8 --out net.onnx --input 3x32")]
+    [InlineData("create resnet8 --out net.onnx --classes 0")]
     [InlineData("profile model.onnx --threads 0")]
     [InlineData("profile model.onnx --device cuda:0")]
     [InlineData("profile model.onnx --sparsity 1")]
@@ -60,6 +68,37 @@ public class CommandTests
         Assert.Equal((1, ""), (code, output));
         Assert.Single(error.TrimEnd().Split('\n'));
         Assert.Contains(name, error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void An_untrained_network_is_made_from_its_name()
+    {
+        string folder = Directory.CreateTempSubdirectory("coinference-create").FullName;
+        try
+        {
+            string network = Path.Combine(folder, "net.onnx"), again = Path.Combine(folder, "again.onnx");
+            Assert.Equal(0, Run("create", "resnet18", "--input", "3x64x64", "--classes", "7", "--out", network).Code);
+            Assert.Equal(0, Run("create", "resnet18", "--input", "3x64x64", "--classes", "7", "--out", again, "--quiet").Code);
+            Assert.Equal(File.ReadAllBytes(network), File.ReadAllBytes(again));
+            (int code, string output, _) = Run("inspect", network);
+            Assert.Equal(0, code);
+            Assert.Contains("3x64x64", output, StringComparison.Ordinal);
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    [Fact]
+    public void Integer_kernels_are_listed_beside_float_ones()
+    {
+        (int code, string output, string error) = Run("kernels", "--conv", "1x16x9x9:24k3s1p1", "--dtype", "i8", "--rounds", "3", "--json", "-");
+        Assert.Equal((0, ""), (code, error));
+        using JsonDocument json = JsonDocument.Parse(output);
+        JsonElement[] rows = [.. json.RootElement.GetProperty("rows").EnumerateArray()];
+        Assert.Contains(rows, row => row.GetProperty("type").GetString() == "u8" && row.GetProperty("wrongSums").GetInt32() == 0);
+        Assert.Contains(rows, row => row.GetProperty("type").GetString() == "f32");
     }
 
     [Fact]

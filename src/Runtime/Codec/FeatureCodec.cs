@@ -182,12 +182,9 @@ public sealed unsafe class FeatureCodec
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void Pack(float* feature, byte* packed)
     {
-        int planeBytes = BitPacking.PackedBytes(_pixels, Decision.Bits);
-        for (int k = 0; k < _parameters.Kept.Length; k++)
-        {
-            int r = Range(k);
-            PackedQuantizer.Pack(Plane(feature, k), packed + ((nint)k * planeBytes), _pixels, _inverse[r], _offset[r], Decision.Bits);
-        }
+        fixed (int* channels = _parameters.Kept)
+        fixed (float* inverse = _inverse, offset = _offset)
+            PackedQuantizer.PackPlanes(Planes(feature, channels, inverse, offset), packed, Decision.Bits);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -203,13 +200,21 @@ public sealed unsafe class FeatureCodec
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void Unpack(byte* packed, float* feature)
     {
-        int planeBytes = BitPacking.PackedBytes(_pixels, Decision.Bits);
-        for (int k = 0; k < _parameters.Kept.Length; k++)
-        {
-            int r = Range(k);
-            PackedQuantizer.Unpack(packed + ((nint)k * planeBytes), Plane(feature, k), _pixels, _parameters.Step[r], _parameters.Minimum[r], Decision.Bits);
-        }
+        fixed (int* channels = _parameters.Kept)
+        fixed (float* step = _parameters.Step, minimum = _parameters.Minimum)
+            PackedQuantizer.UnpackPlanes(Planes(feature, channels, step, minimum), packed, Decision.Bits);
     }
+
+    private QuantizedPlanes Planes(float* feature, int* channels, float* scale, float* shift) => new()
+    {
+        Feature = feature,
+        Channels = channels,
+        Count = _parameters.Kept.Length,
+        Pixels = _pixels,
+        Scale = scale,
+        Shift = shift,
+        RangeStep = _parameters.Minimum.Length == 1 ? 0 : 1,
+    };
 
     private float* Plane(float* feature, int k) => feature + ((nint)_parameters.Kept[k] * _pixels);
 

@@ -19,6 +19,7 @@ public static unsafe class CodecKernelChecks
     {
         PackAndRestore();
         PackInOnePass();
+        PackPlanes();
         FindRanges();
         InterleaveLanes();
         RebuildChannels();
@@ -64,6 +65,44 @@ public static unsafe class CodecKernelChecks
                 Assert.Equal(expected, packed[..packedBytes]);
                 Assert.Equal(expectedValues, restored[..count]);
                 Assert.Equal((0xA5, 7f), (packed[packedBytes], restored[count]));
+            }
+        }
+    }
+
+    // All planes at once give the bytes and values of one plane after the other, whichever channels they are.
+    private static void PackPlanes()
+    {
+        var random = new Random(15);
+        int[] channels = [5, 0, 3, 2];
+        foreach (int pixels in new[] { 1, 63, 64, 100, 128, 320 })
+        {
+            for (int bits = 1; bits <= 8; bits++)
+            {
+                foreach (int rangeStep in new[] { 0, 1 })
+                {
+                    float[] feature = Values(random, 6 * pixels), restored = new float[6 * pixels], expectedValues = new float[6 * pixels];
+                    float[] steps = [0.02f, 0.013f, 0.05f, 0.031f], minima = [-0.7f, -0.4f, -1f, 0f];
+                    float[] inverse = Array.ConvertAll(steps, step => 1 / step), offset = [.. minima.Select((minimum, i) => -(minimum * inverse[i]))];
+                    int planeBytes = BitPacking.PackedBytes(pixels, bits);
+                    byte[] expected = new byte[4 * planeBytes], packed = new byte[4 * planeBytes];
+                    fixed (int* c = channels)
+                    fixed (float* f = feature, r = restored, e = expectedValues, s = steps, m = minima, i = inverse, o = offset)
+                    fixed (byte* x = expected, p = packed)
+                    {
+                        for (int k = 0; k < 4; k++)
+                        {
+                            PackedQuantizer.Pack(f + (channels[k] * pixels), x + (k * planeBytes), pixels, i[k * rangeStep], o[k * rangeStep], bits);
+                            PackedQuantizer.Unpack(x + (k * planeBytes), e + (channels[k] * pixels), pixels, s[k * rangeStep], m[k * rangeStep], bits);
+                        }
+
+                        var planes = new QuantizedPlanes { Feature = f, Channels = c, Count = 4, Pixels = pixels, Scale = i, Shift = o, RangeStep = rangeStep };
+                        PackedQuantizer.PackPlanes(planes, p, bits);
+                        PackedQuantizer.UnpackPlanes(planes with { Feature = r, Scale = s, Shift = m }, p, bits);
+                    }
+
+                    Assert.Equal(expected, packed);
+                    Assert.Equal(expectedValues, restored);
+                }
             }
         }
     }

@@ -152,7 +152,45 @@ public sealed class KernelChoiceTests : IDisposable
         if (expected is { } wanted) Assert.Equal(wanted, share!.Value, 3);
         Assert.Null(KernelComparison.BreakEven(runs, WeightForm.Unstructured));
 
-        static KernelTiming Row(WeightForm form, double versusDense) => new("k", form, "1x1", 0, 1, 1 / versusDense, 1, 1, 1, 0, false, versusDense);
+        static KernelTiming Row(WeightForm form, double versusDense) => new("k", form, "1x1", 0, 1, 1 / versusDense, 1, 1, 1, 0, false, versusDense, 1);
+    }
+
+    [Fact]
+    public void A_survey_finds_the_fastest_kernel_and_no_wrong_one()
+    {
+        foreach (ConvShape shape in ChoiceSurvey.Random(seed: 3, count: 6).Where(shape => shape.MultiplyAdds < 3_000_000))
+        {
+            foreach (WeightForm form in Enum.GetValues<WeightForm>())
+            {
+                KernelChoice choice = ChoiceSurvey.Judge(shape, form, form == WeightForm.Dense ? 0 : 0.8, threads: 1, rounds: 3);
+                Assert.Empty(choice.WrongKernels);
+                Assert.InRange(choice.EstimatedOverBest, 0.01, 1);
+                Assert.InRange(choice.MeasuredOverBest, 0.01, 1);
+                Assert.True(choice.BestMicroseconds > 0);
+            }
+        }
+    }
+
+    [Fact]
+    public void The_survey_covers_the_layers_of_known_networks()
+    {
+        Assert.Equal(ChoiceSurvey.Layers.Count, ChoiceSurvey.Layers.Distinct().Count());
+        Assert.Contains(ConvShape.Parse("1x3x224x224:64k7s2p3"), ChoiceSurvey.Layers);
+        Assert.Contains(ChoiceSurvey.Layers, shape => shape.Groups == shape.InChannels && shape.Groups > 1);
+        Assert.Equal(ChoiceSurvey.Random(1, 40), ChoiceSurvey.Random(1, 40));
+    }
+
+    [Theory]
+    [InlineData("1x24x9x11:40k3s1p1")]
+    [InlineData("2x32x8x8:64k1")]
+    [InlineData("1x16x13x13:16k3s2p1g16")]
+    public void Integer_kernels_are_exact_beside_the_float_ones(string layer)
+    {
+        IntegerComparison comparison = IntegerComparison.Run(ConvShape.Parse(layer), threads: 2, rounds: 3);
+        Assert.All(comparison.Rows.Where(row => row.Type == ElementType.UInt8), row => Assert.Equal(0, row.WrongSums));
+        Assert.All(comparison.Rows.Where(row => row.Type == ElementType.Float32), row => Assert.Null(row.WrongSums));
+        Assert.Single(comparison.Rows, row => row.IsPicked);
+        Assert.Contains(comparison.Rows, row => row.VersusDirect == 1);
     }
 
     [Fact]

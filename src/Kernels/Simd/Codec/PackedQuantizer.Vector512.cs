@@ -40,6 +40,59 @@ public static unsafe partial class PackedQuantizer
         return end;
     }
 
+    /// <summary>Planes of whole groups: their packed bytes follow each other without a gap.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void PackWholeGroups(in QuantizedPlanes planes, byte* packed, int bits)
+    {
+        float top = (1 << bits) - 1;
+        float* feature = planes.Feature, scales = planes.Scale, shifts = planes.Shift;
+        int* channels = planes.Channels;
+        nint pixels = planes.Pixels;
+        int step = planes.RangeStep;
+        switch (bits)
+        {
+            case 8:
+                for (int count = planes.Count; count > 0; count--, channels++, scales += step, shifts += step)
+                {
+                    float* source = feature + (*channels * pixels), end = source + pixels;
+                    float inverse = *scales, offset = *shifts;
+                    for (; source < end; source += Group, packed += 64) AffineQuantizer.Symbols64(source, inverse, offset, top).Store(packed);
+                }
+
+                break;
+            case 4:
+                for (int count = planes.Count; count > 0; count--, channels++, scales += step, shifts += step)
+                {
+                    float* source = feature + (*channels * pixels), end = source + pixels;
+                    float inverse = *scales, offset = *shifts;
+                    for (; source < end; source += Group, packed += 32)
+                        Avx512BW.ConvertToVector256Byte(Pairs(AffineQuantizer.Symbols64(source, inverse, offset, top), 16)).Store(packed);
+                }
+
+                break;
+            case 2:
+                for (int count = planes.Count; count > 0; count--, channels++, scales += step, shifts += step)
+                {
+                    float* source = feature + (*channels * pixels), end = source + pixels;
+                    float inverse = *scales, offset = *shifts;
+                    for (; source < end; source += Group, packed += 16)
+                        Avx512F.ConvertToVector128Byte(Quads(AffineQuantizer.Symbols64(source, inverse, offset, top))).Store(packed);
+                }
+
+                break;
+            default:
+                for (int count = planes.Count; count > 0; count--, channels++, scales += step, shifts += step)
+                {
+                    float* source = feature + (*channels * pixels), end = source + pixels;
+                    float inverse = *scales, offset = *shifts;
+                    for (; source < end; source += Group, packed += 8)
+                        *(ulong*)packed = (AffineQuantizer.Symbols64(source, inverse, offset, top).AsUInt16() << 7).AsByte().ExtractMostSignificantBits();
+                }
+
+                break;
+        }
+    }
+
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static int UnpackGroups(byte* packed, float* target, int count, float step, float minimum, int bits)
     {
@@ -97,6 +150,56 @@ public static unsafe partial class PackedQuantizer
 
         return end;
     }
+
+    /// <summary>Planes of whole groups of 8, 4 or 2 bits.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void UnpackWholeGroups(in QuantizedPlanes planes, byte* packed, int bits)
+    {
+        Vector512<uint> lanes = Vector512<uint>.Indices;
+        Vector512<float> levels = Vector512.ConvertToSingle((lanes & Vector512.Create((1u << bits) - 1)).AsInt32());
+        Vector512<uint> nibbles = (lanes & Vector512.Create(7u)) << 2, halves = lanes >> 3, pairs = lanes << 1;
+        float* scales = planes.Scale, shifts = planes.Shift;
+        for (int k = 0; k < planes.Count; k++, scales += planes.RangeStep, shifts += planes.RangeStep)
+        {
+            float* target = planes.Feature + ((nint)planes.Channels[k] * planes.Pixels), end = target + planes.Pixels;
+            Vector512<float> step = Vector512.Create(*scales), minimum = Vector512.Create(*shifts);
+            Vector512<float> table = Vector512.Add(Vector512.Multiply(levels, step), minimum);
+            if (bits == 8)
+            {
+                for (; target < end; target += Group, packed += 64)
+                {
+                    Restore(packed, step, minimum).Store(target);
+                    Restore(packed + 16, step, minimum).Store(target + 16);
+                    Restore(packed + 32, step, minimum).Store(target + 32);
+                    Restore(packed + 48, step, minimum).Store(target + 48);
+                }
+            }
+            else if (bits == 4)
+            {
+                for (; target < end; target += Group, packed += 32)
+                {
+                    Lookup(table, Words(packed, halves), nibbles).Store(target);
+                    Lookup(table, Words(packed + 8, halves), nibbles).Store(target + 16);
+                    Lookup(table, Words(packed + 16, halves), nibbles).Store(target + 32);
+                    Lookup(table, Words(packed + 24, halves), nibbles).Store(target + 48);
+                }
+            }
+            else
+            {
+                for (; target < end; target += Group, packed += 16)
+                {
+                    Lookup(table, Vector512.Create(((uint*)packed)[0]), pairs).Store(target);
+                    Lookup(table, Vector512.Create(((uint*)packed)[1]), pairs).Store(target + 16);
+                    Lookup(table, Vector512.Create(((uint*)packed)[2]), pairs).Store(target + 32);
+                    Lookup(table, Vector512.Create(((uint*)packed)[3]), pairs).Store(target + 48);
+                }
+            }
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<float> Restore(byte* symbols, Vector512<float> step, Vector512<float> minimum) =>
+        Vector512.Add(Vector512.Multiply(Vector512.ConvertToSingle(Avx512F.ConvertToVector512Int32(Vector128.Load(symbols))), step), minimum);
 
     // 8 bytes of two symbols each: the first four in the lower lanes, the others in the upper ones.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

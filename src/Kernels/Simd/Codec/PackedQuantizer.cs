@@ -25,6 +25,24 @@ public static unsafe partial class PackedQuantizer
         if (done < count) PackChunks(source, packed, count, inverse, offset, bits, done);
     }
 
+    /// <summary>As <see cref="Pack"/> for many planes of one feature. A plane can take less time than a call; here there is one for all of them.</summary>
+    /// <param name="planes">Planes.</param>
+    /// <param name="packed">Receives <see cref="BitPacking.PackedBytes"/> bytes for each plane, one after the other.</param>
+    /// <param name="bits">Bits per symbol, 1 to 8.</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void PackPlanes(in QuantizedPlanes planes, byte* packed, int bits)
+    {
+        if (HasGroups(bits) && planes.Pixels % Group == 0)
+        {
+            PackWholeGroups(planes, packed, bits);
+            return;
+        }
+
+        int planeBytes = BitPacking.PackedBytes(planes.Pixels, bits);
+        for (int k = 0; k < planes.Count; k++, packed += planeBytes)
+            Pack(planes.Feature + ((nint)planes.Channels[k] * planes.Pixels), packed, planes.Pixels, planes.Scale[k * planes.RangeStep], planes.Shift[k * planes.RangeStep], bits);
+    }
+
     // Apart, because the memory of the symbols is cleared at every call.
     private static void PackChunks(float* source, byte* packed, int count, float inverse, float offset, int bits, int done)
     {
@@ -49,6 +67,24 @@ public static unsafe partial class PackedQuantizer
     {
         int done = UnpackGroups(packed, target, count, step, minimum, bits);
         if (done < count) UnpackChunks(packed, target, count, step, minimum, bits, done);
+    }
+
+    /// <summary>As <see cref="Unpack"/> for many planes of one feature; scale is the step and shift the minimum.</summary>
+    /// <param name="planes">Planes, which are written.</param>
+    /// <param name="packed"><see cref="BitPacking.PackedBytes"/> bytes for each plane, one after the other.</param>
+    /// <param name="bits">Bits per symbol, 1 to 8.</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void UnpackPlanes(in QuantizedPlanes planes, byte* packed, int bits)
+    {
+        if (HasGroups(bits) && bits > 1 && planes.Pixels % Group == 0)
+        {
+            UnpackWholeGroups(planes, packed, bits);
+            return;
+        }
+
+        int planeBytes = BitPacking.PackedBytes(planes.Pixels, bits);
+        for (int k = 0; k < planes.Count; k++, packed += planeBytes)
+            Unpack(packed, planes.Feature + ((nint)planes.Channels[k] * planes.Pixels), planes.Pixels, planes.Scale[k * planes.RangeStep], planes.Shift[k * planes.RangeStep], bits);
     }
 
     private static void UnpackChunks(byte* packed, float* target, int count, float step, float minimum, int bits, int done)
