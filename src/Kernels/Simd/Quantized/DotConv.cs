@@ -26,6 +26,9 @@ internal sealed unsafe class DotConv
     /// <summary>Output pixels of a band: enough to repay the rows that neighbouring bands both copy.</summary>
     private const int BandPixels = 128;
 
+    /// <summary>Bands that are fewer are dealt out by output channels too, so that threads get equal shares.</summary>
+    private const int UnitsWanted = 8;
+
     /// <summary>Fewer output channels leave most of a tile empty.</summary>
     private const int MinimumOutputs = 8;
 
@@ -55,7 +58,7 @@ internal sealed unsafe class DotConv
         _blocks = (_groupOutputs + TileOutputs - 1) / TileOutputs;
         _bandRows = ChooseBandRows(shape.OutHeight, shape.OutWidth);
         _bands = (shape.OutHeight + _bandRows - 1) / _bandRows;
-        _splits = _bands * shape.Batch * shape.Groups == 1 ? Math.Min(2, _blocks) : 1;
+        _splits = Math.Clamp(UnitsWanted / (_bands * shape.Batch * shape.Groups), 1, _blocks);
         _rows = ((_bandRows - 1) * shape.StrideY) + ((shape.KernelHeight - 1) * shape.DilationY) + 1;
         _columns = ((shape.OutWidth - 1) * shape.StrideX) + ((shape.KernelWidth - 1) * shape.DilationX) + 1;
         _weights = new AlignedBuffer((long)shape.Groups * _blocks * _steps * StepWeights);
@@ -92,15 +95,19 @@ internal sealed unsafe class DotConv
         int zero = isSigned ? zeroPoint + 128 : zeroPoint;
         for (int unit = firstUnit; unit < endUnit; unit++)
         {
-            (int rest, int split) = Math.DivRem(unit, _splits);
-            (int plane, int band) = Math.DivRem(rest, _bands);
+            (int plane, int share) = Math.DivRem(unit, _bands * _splits);
+            (int split, int band) = Math.DivRem(share, _bands);
             (int image, int group) = Math.DivRem(plane, _shape.Groups);
             int firstRow = band * _bandRows;
             int rows = Math.Min(_bandRows, _shape.OutHeight - firstRow);
-            byte* copy = scratch + (unit * UnitBytes);
+
+            // The first unit of this call with the same band copies the input; those for other output channels read its copy.
+            int owner = unit;
+            for (int earlier = split; earlier > 0 && owner - _bands >= firstUnit; earlier--) owner -= _bands;
+            byte* copy = scratch + (owner * UnitBytes);
             int* sums = (int*)(copy + UnitBytes - SumBytes);
             byte* source = input + (((long)image * _shape.InChannels) + ((long)group * _groupInputs)) * _shape.InHeight * _shape.InWidth;
-            Copy(source, flip, (byte)zero, firstRow, rows, copy);
+            if (owner == unit) Copy(source, flip, (byte)zero, firstRow, rows, copy);
             int firstBlock = _blocks * split / _splits, endBlock = _blocks * (split + 1) / _splits;
             for (int block = firstBlock; block < endBlock; block++)
             {

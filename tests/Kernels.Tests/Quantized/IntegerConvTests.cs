@@ -1,0 +1,60 @@
+using CoInference.Kernels.Registry;
+using CoInference.Kernels.Simd.Quantized;
+using CoInference.Kernels.Tensors;
+
+namespace CoInference.Kernels.Tests.Quantized;
+
+/// <summary>Integer convolutions by units: however they are dealt out, the sums are those of the portable kernel.</summary>
+public unsafe class IntegerConvTests
+{
+    [Theory]
+    [MemberData(nameof(InstructionSets.Settings), MemberType = typeof(InstructionSets))]
+    public void Any_division_of_the_units_gives_the_same_sums(string setting) => InstructionSets.Run(DivideUnits, setting);
+
+    [Fact]
+    public void Wrong_weights_are_refused()
+    {
+        ConvShape shape = ConvShape.Parse("1x8x4x4:8k3p1");
+        Assert.Throws<ArgumentException>(() => new IntegerConv(shape, new short[3]));
+        ConvShape deep = new() { InChannels = IntegerConv.MaximumTaps + 1, InHeight = 1, InWidth = 1, OutChannels = 1 };
+        Assert.Throws<ArgumentException>(() => new IntegerConv(deep, new short[deep.WeightCount]));
+    }
+
+    /// <summary>Runs the two parts on either side of every boundary between units, the later one first.</summary>
+    public static void DivideUnits()
+    {
+        var random = new Random(21);
+        foreach (string layer in new[] { "1x12x7x7:100k3s1p1", "2x20x30x9:40k1", "1x64x40x5:24k3s2p1", "1x6x9x30:6k5s1p2g6", "1x8x11x11:32k3s1p1g2", "1x5x20x20:3k3" })
+        {
+            ConvShape shape = ConvShape.Parse(layer);
+            var weights = new short[shape.WeightCount];
+            for (int i = 0; i < weights.Length; i++) weights[i] = (short)random.Next(-128, 128);
+            var input = new byte[shape.Batch * shape.InChannels * shape.InHeight * shape.InWidth];
+            random.NextBytes(input);
+            bool isSigned = random.Next(2) == 0;
+            int zeroPoint = isSigned ? -9 : 131;
+            var portable = new IntegerConv(shape, weights, portable: true);
+            int[] expected = Run(portable, shape, input, isSigned, zeroPoint, portable.Units);
+            var kernel = new IntegerConv(shape, weights);
+            for (int boundary = 0; boundary <= kernel.Units; boundary++)
+                Assert.Equal(expected, Run(kernel, shape, input, isSigned, zeroPoint, boundary));
+        }
+    }
+
+    private static int[] Run(IntegerConv kernel, ConvShape shape, byte[] input, bool isSigned, int zeroPoint, int boundary)
+    {
+        var sums = new int[shape.Batch * shape.OutChannels * shape.OutHeight * shape.OutWidth];
+        sums.AsSpan().Fill(0x5A5A5A5A);
+        var scratch = new AlignedBuffer(kernel.ScratchBytes + 64);
+        scratch.Span.Fill(0xCD);
+        fixed (byte* x = input)
+        fixed (int* y = sums)
+        {
+            kernel.Run(x, isSigned, zeroPoint, y, storesFloats: false, scratch.Pointer, boundary, kernel.Units);
+            kernel.Run(x, isSigned, zeroPoint, y, storesFloats: false, scratch.Pointer, 0, boundary);
+        }
+
+        GC.KeepAlive(scratch);
+        return sums;
+    }
+}
