@@ -21,6 +21,7 @@ public unsafe class IntegerConvTests
     }
 
     /// <summary>Runs the two parts on either side of every boundary between units, the later one first.</summary>
+    [Fact]
     public static void DivideUnits()
     {
         var random = new Random(21);

@@ -28,6 +28,27 @@ public class IntegerLayerTests
         }
     }
 
+    [Theory]
+    [MemberData(nameof(InstructionSets.Settings), MemberType = typeof(InstructionSets))]
+    public void Requantized_layers_are_exact_under_every_instruction_set(string setting) => InstructionSets.Run(Requantized_layers_are_exact, setting);
+
+    [Fact]
+    public static void Requantized_layers_are_exact()
+    {
+        for (int seed = 0; seed < 60; seed++)
+        {
+            var random = new Random(seed);
+            (Graph graph, Tensor input) = QuantizedConvolution(random);
+            Tensor expected = Interpreter.Run(graph, [input])[0];
+            using Session session = Session.Create(graph, new SessionOptions { Threads = 1 + (seed % 2) });
+            Assert.DoesNotContain(session.Steps, step => step.Kernel == "reference");
+            session.PoisonArena();
+            Tensor actual = session.Run([input])[0];
+            Assert.Equal(expected.Type, actual.Type);
+            Assert.True(expected.Bytes.SequenceEqual(actual.Bytes), $"seed {seed}: {string.Join(", ", session.Steps)}");
+        }
+    }
+
     [SkippableFact]
     public void The_quantized_network_matches_and_has_no_reference_steps()
     {
@@ -72,6 +93,43 @@ public class IntegerLayerTests
         node.Attributes["pads"] = new long[] { random.Next(3), random.Next(3), random.Next(3), random.Next(3) };
         if (kernel > 1 && size > 5) node.Attributes["dilations"] = new long[] { random.Next(1, 3), 1 };
         return (graph, Values(random, graph.Inputs[0].Type, shape));
+    }
+
+    private static (Graph Graph, Tensor Input) QuantizedConvolution(Random random)
+    {
+        int groups = random.Next(3) == 0 ? random.Next(2, 6) : 1;
+        int inputs = groups * random.Next(1, 20), outputs = groups * random.Next(1, 40), kernel = random.Next(1, 4), size = random.Next(4, 20);
+        ElementType inputType = random.Next(2) == 0 ? ElementType.UInt8 : ElementType.Int8;
+        ElementType weightType = random.Next(3) == 0 ? ElementType.UInt8 : ElementType.Int8;
+        ElementType outputType = random.Next(2) == 0 ? ElementType.UInt8 : ElementType.Int8;
+        var shape = new TensorShape(random.Next(1, 3), inputs, size, size + random.Next(4));
+        var graph = new Graph { Name = "quantized" };
+        graph.Inputs.Add(new ValueInfo("x", inputType, [.. shape.Dimensions.ToArray().Select(length => new Dimension(length))]));
+        bool perChannel = random.Next(2) == 0;
+        var scales = new float[perChannel ? outputs : 1];
+        for (int i = 0; i < scales.Length; i++) scales[i] = 0.002f + (0.01f * random.NextSingle());
+        graph.Initializers["xs"] = Tensor.Scalar(0.02f);
+        graph.Initializers["xz"] = Values(random, inputType, new TensorShape());
+        graph.Initializers["w"] = Values(random, weightType, new TensorShape(outputs, inputs / groups, kernel, kernel));
+        graph.Initializers["ws"] = perChannel ? Tensor.From<float>(new TensorShape(outputs), scales) : Tensor.Scalar(scales[0]);
+        graph.Initializers["wz"] = Values(random, weightType, perChannel ? new TensorShape(outputs) : new TensorShape());
+        graph.Initializers["ys"] = Tensor.Scalar(0.05f + random.NextSingle());
+        graph.Initializers["yz"] = Values(random, outputType, new TensorShape());
+        var node = new Node { Name = "layer", OpType = "QLinearConv" };
+        node.Inputs.AddRange(["x", "xs", "xz", "w", "ws", "wz", "ys", "yz"]);
+        if (random.Next(2) == 0)
+        {
+            graph.Initializers["b"] = Tensor.From<int>(new TensorShape(outputs), [.. Enumerable.Range(0, outputs).Select(_ => random.Next(-50_000, 50_000))]);
+            node.Inputs.Add("b");
+        }
+
+        node.Outputs.Add("y");
+        node.Attributes["group"] = (long)groups;
+        node.Attributes["strides"] = new long[] { random.Next(1, 3), random.Next(1, 3) };
+        node.Attributes["pads"] = new long[] { random.Next(2), random.Next(2), random.Next(2), random.Next(2) };
+        graph.Nodes.Add(node);
+        graph.Outputs.Add(new ValueInfo("y", outputType, null));
+        return (graph, Values(random, inputType, shape));
     }
 
     private static (Graph Graph, Tensor Input) MatrixProduct(Random random)

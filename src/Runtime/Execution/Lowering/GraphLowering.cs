@@ -42,6 +42,7 @@ internal sealed class GraphLowering
         ["Pad"] = ChannelLowering.Pad,
         ["Transpose"] = ViewLowering.Transpose,
         ["ConvInteger"] = QuantizedLowering.ConvInteger,
+        ["QLinearConv"] = QuantizedLowering.QLinearConv,
         ["MatMulInteger"] = QuantizedLowering.MatMulInteger,
         ["DynamicQuantizeLinear"] = QuantizedLowering.DynamicQuantize,
         ["Cast"] = QuantizedLowering.Cast,

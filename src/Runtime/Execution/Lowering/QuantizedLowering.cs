@@ -20,6 +20,28 @@ internal static class QuantizedLowering
         return Layer(view, shape, weights, transposed: true);
     }
 
+    public static Operation? QLinearConv(NodeView view)
+    {
+        if (view.Input(0) is not { Shape.Rank: 3 or 4 } input || view.Input(3)?.Constant is not { } weights || !IsByte(input.Type) || !IsByte(weights.Type)) return null;
+        if (view.Output.Shape.Count == 0 || !IsByte(view.Output.Type)) return null;
+        if (Scalar(view, 1) is not { } inputScale || Scalar(view, 2) is not { } inputZero || Scalar(view, 6) is not { } outputScale || Scalar(view, 7) is not { } outputZero) return null;
+        ConvShape shape = ConvGeometry.Of(view.Node, input.Shape, weights.Shape);
+        if (shape.WeightCount / shape.OutChannels > IntegerConv.MaximumTaps) return null;
+        if (PerChannel(view, 4, shape.OutChannels) is not { } weightScales || PerChannel(view, 5, shape.OutChannels) is null) return null;
+        if (view.Input(8) is { } bias && bias.Constant is not { Type: ElementType.Int32 }) return null;
+        shape.Validate();
+        Tensor weightZero = view.Input(5)!.Constant!;
+        var scales = new float[shape.OutChannels];
+        for (int channel = 0; channel < scales.Length; channel++) scales[channel] = (float)inputScale * weightScales[channel] / (float)outputScale;
+        int[] biases = view.Input(8)?.Constant is { } given ? given.Values<int>().ToArray() : new int[shape.OutChannels];
+        long largestSum = (long)shape.WeightCount / shape.OutChannels * 255 * 255;
+        if (biases.Length != shape.OutChannels || Array.Exists(biases, value => Math.Abs((long)value) + largestSum > int.MaxValue)) return null;
+        var operation = new QuantizedConvOperation(
+            view.Node.Name, shape, new Requantization((int)inputZero, scales, biases, (int)outputZero), () => Centre(weights, weightZero, shape.OutChannels, false));
+        operation.Inputs.Add(input);
+        return operation;
+    }
+
     public static Operation? DynamicQuantize(NodeView view)
     {
         if (view.Input(0) is not { Type: ElementType.Float32, Shape.Count: > 0 } input || view.Outputs is not [{ } values, { } scale, { } zeroPoint]) return null;
@@ -50,6 +72,26 @@ internal static class QuantizedLowering
         operation.Inputs.Add(input);
         if (view.Input(2) is { } given) operation.Inputs.Add(given);
         return operation;
+    }
+
+    /// <summary>A constant of one value, or null.</summary>
+    private static double? Scalar(NodeView view, int index) =>
+        view.Input(index)?.Constant is { Count: 1 } ? PerChannel(view, index, 1)?[0] : null;
+
+    /// <summary>A constant of one value, repeated, or of one per channel; null when it is neither.</summary>
+    private static float[]? PerChannel(NodeView view, int index, int channels)
+    {
+        if (view.Input(index)?.Constant is not { } tensor || (tensor.Count != 1 && tensor.Count != channels)) return null;
+        var values = new float[channels];
+        for (int channel = 0; channel < channels; channel++)
+        {
+            int at = tensor.Count == 1 ? 0 : channel;
+            if (tensor.Type == ElementType.Float32) values[channel] = tensor.Values<float>()[at];
+            else if (IsByte(tensor.Type)) values[channel] = Read(tensor, at);
+            else return null;
+        }
+
+        return values;
     }
 
     private static bool IsByte(ElementType type) => type is ElementType.Int8 or ElementType.UInt8;
