@@ -44,7 +44,6 @@ try {
     const file = path.join(folder, 'layer.onnx');
     writeConv(file, shape, randomTensor);
     for (const threads of threadCounts) {
-      const session = await open(file, threads);
       const feeds = { x: randomTensor([1, shape.inputs, shape.size, shape.size]) };
       const mine = [], alone = [], theirs = [];
       let kernel = '';
@@ -53,13 +52,15 @@ try {
         mine.push(run.us);
         alone.push(run.alone);
         kernel = run.kernel;
+        // Opened anew each time: the idle threads of a session may spin, and would take a processor from the other side.
+        const session = await open(file, threads);
         theirs.push(1000 * quantiles(await time(session, feeds, seconds * 1000)).median);
+        await session.release?.();
       }
       const ratios = theirs.map((their, i) => their / mine[i]);
       const ratio = quantiles(ratios).median;
       (logs[threads] ??= []).push(Math.log(ratio));
       console.log(`| ${shape.name} | ${threads} | ${quantiles(mine).median.toFixed(1)} | ${quantiles(theirs).median.toFixed(1)} | ${ratio.toFixed(2)} | ${Math.min(...ratios).toFixed(2)} .. ${Math.max(...ratios).toFixed(2)} | ${kernel} | ${quantiles(alone).median.toFixed(1)} |`);
-      await session.release?.();
     }
   }
 } finally {

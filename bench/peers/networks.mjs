@@ -30,18 +30,19 @@ console.log('|---|---|---|---|---|---|');
 const logs = {};
 for (const model of models) {
   for (const threads of threadCounts) {
-    const session = await open(model.file, threads);
-    const feeds = { [session.inputNames[0]]: randomTensor(model.dims) };
     const mine = [], theirs = [];
     for (let round = 0; round < rounds; round++) {
       mine.push(ours(model, threads));
+      // Opened anew each time: the idle threads of a session may spin, and would take a processor from the other side.
+      const session = await open(model.file, threads);
+      const feeds = { [session.inputNames[0]]: randomTensor(model.dims) };
       theirs.push(quantiles(await time(session, feeds, seconds * 1000)).median);
+      await session.release?.();
     }
     const ratios = theirs.map((their, i) => their / mine[i]);
     const ratio = quantiles(ratios).median;
     (logs[threads] ??= []).push(Math.log(ratio));
     console.log(`| ${model.name} | ${threads} | ${quantiles(mine).median.toFixed(3)} | ${quantiles(theirs).median.toFixed(3)} | ${ratio.toFixed(2)} | ${Math.min(...ratios).toFixed(2)} .. ${Math.max(...ratios).toFixed(2)} |`);
-    await session.release?.();
   }
 }
 for (const [threads, values] of Object.entries(logs)) {
