@@ -12,42 +12,14 @@ public class IntegerLayerTests
     public void Sums_are_exact_under_every_instruction_set(string setting) => InstructionSets.Run(Sums_are_exact, setting);
 
     [Fact]
-    public static void Sums_are_exact()
-    {
-        for (int seed = 0; seed < 80; seed++)
-        {
-            var random = new Random(seed);
-            (Graph graph, Tensor input) = random.Next(4) == 0 ? MatrixProduct(random) : Convolution(random);
-            Tensor expected = Interpreter.Run(graph, [input])[0];
-            using Session session = Session.Create(graph, new SessionOptions { Threads = 1 + (seed % 2) });
-            Assert.DoesNotContain(session.Steps, step => step.Kernel == "reference");
-            session.PoisonArena();
-            Tensor actual = session.Run([input])[0];
-            Assert.Equal(expected.Type, actual.Type);
-            Assert.True(expected.Bytes.SequenceEqual(actual.Bytes), $"seed {seed}: {string.Join(", ", session.Steps)}");
-        }
-    }
+    public static void Sums_are_exact() => AgreeWithTheInterpreter(80, random => random.Next(4) == 0 ? MatrixProduct(random) : Convolution(random));
 
     [Theory]
     [MemberData(nameof(InstructionSets.Settings), MemberType = typeof(InstructionSets))]
     public void Requantized_layers_are_exact_under_every_instruction_set(string setting) => InstructionSets.Run(Requantized_layers_are_exact, setting);
 
     [Fact]
-    public static void Requantized_layers_are_exact()
-    {
-        for (int seed = 0; seed < 60; seed++)
-        {
-            var random = new Random(seed);
-            (Graph graph, Tensor input) = QuantizedConvolution(random);
-            Tensor expected = Interpreter.Run(graph, [input])[0];
-            using Session session = Session.Create(graph, new SessionOptions { Threads = 1 + (seed % 2) });
-            Assert.DoesNotContain(session.Steps, step => step.Kernel == "reference");
-            session.PoisonArena();
-            Tensor actual = session.Run([input])[0];
-            Assert.Equal(expected.Type, actual.Type);
-            Assert.True(expected.Bytes.SequenceEqual(actual.Bytes), $"seed {seed}: {string.Join(", ", session.Steps)}");
-        }
-    }
+    public static void Requantized_layers_are_exact() => AgreeWithTheInterpreter(60, QuantizedConvolution);
 
     [SkippableFact]
     public void The_quantized_network_matches_and_has_no_reference_steps()
@@ -75,6 +47,21 @@ public class IntegerLayerTests
         {
             session.Run(model.Image(image), output);
             Assert.InRange(model.RelativeError(image, output), 0, 1e-4);
+        }
+    }
+
+    private static void AgreeWithTheInterpreter(int seeds, Func<Random, (Graph Graph, Tensor Input)> layer)
+    {
+        for (int seed = 0; seed < seeds; seed++)
+        {
+            (Graph graph, Tensor input) = layer(new Random(seed));
+            Tensor expected = Interpreter.Run(graph, [input])[0];
+            using Session session = Session.Create(graph, new SessionOptions { Threads = 1 + (seed % 2) });
+            Assert.DoesNotContain(session.Steps, step => step.Kernel == "reference");
+            session.PoisonArena();
+            Tensor actual = session.Run([input])[0];
+            Assert.Equal(expected.Type, actual.Type);
+            Assert.True(expected.Bytes.SequenceEqual(actual.Bytes), $"seed {seed}: {string.Join(", ", session.Steps)}");
         }
     }
 

@@ -13,30 +13,13 @@ public static unsafe partial class PackedQuantizer
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static bool HasGroups(int bits) => Vector512.IsHardwareAccelerated && Avx512BW.IsSupported && bits is 1 or 2 or 4 or 8;
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    /// <summary>The whole groups of one plane.</summary>
+    /// <returns>Values done.</returns>
     private static int PackGroups(float* source, byte* packed, int count, float inverse, float offset, int bits)
     {
-        int end = HasGroups(bits) ? count & -Group : 0;
-        float top = (1 << bits) - 1;
-        switch (bits)
-        {
-            case 8:
-                for (int i = 0; i < end; i += Group, packed += 64) AffineQuantizer.Symbols64(source + i, inverse, offset, top).Store(packed);
-                break;
-            case 4:
-                for (int i = 0; i < end; i += Group, packed += 32)
-                    Avx512BW.ConvertToVector256Byte(Pairs(AffineQuantizer.Symbols64(source + i, inverse, offset, top), 16)).Store(packed);
-                break;
-            case 2:
-                for (int i = 0; i < end; i += Group, packed += 16)
-                    Avx512F.ConvertToVector128Byte(Quads(AffineQuantizer.Symbols64(source + i, inverse, offset, top))).Store(packed);
-                break;
-            case 1:
-                for (int i = 0; i < end; i += Group, packed += 8)
-                    *(ulong*)packed = (AffineQuantizer.Symbols64(source + i, inverse, offset, top).AsUInt16() << 7).AsByte().ExtractMostSignificantBits();
-                break;
-        }
-
+        int end = HasGroups(bits) ? count & -Group : 0, channel = 0;
+        if (end == 0) return 0;
+        PackWholeGroups(new QuantizedPlanes { Feature = source, Channels = &channel, Count = 1, Pixels = end, Scale = &inverse, Shift = &offset }, packed, bits);
         return end;
     }
 
@@ -93,71 +76,24 @@ public static unsafe partial class PackedQuantizer
         }
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    /// <summary>The whole groups of one plane.</summary>
+    /// <returns>Values done.</returns>
     private static int UnpackGroups(byte* packed, float* target, int count, float step, float minimum, int bits)
     {
-        int end = HasGroups(bits) ? count & -Group : 0;
-        if (bits == 8)
-        {
-            AffineQuantizer.Dequantize(packed, target, end, step, minimum);
-            return end;
-        }
-
+        int end = HasGroups(bits) ? count & -Group : 0, channel = 0;
         if (end == 0) return 0;
-
-        // All values of up to 16 symbols fit one vector. A permutation looks at the lowest 4 bits of an index, so that
-        // narrower symbols need no mask when the table repeats.
-        Vector512<uint> lanes = Vector512<uint>.Indices;
-        Vector512<float> levels = Vector512.ConvertToSingle((lanes & Vector512.Create((1u << bits) - 1)).AsInt32());
-        Vector512<float> table = Vector512.Add(Vector512.Multiply(levels, Vector512.Create(step)), Vector512.Create(minimum));
-        switch (bits)
-        {
-            case 4:
-                Vector512<uint> nibbles = (lanes & Vector512.Create(7u)) << 2;
-                Vector512<uint> halves = lanes >> 3;
-                for (int i = 0; i < end; i += Group, packed += 32)
-                {
-                    Lookup(table, Words(packed, halves), nibbles).Store(target + i);
-                    Lookup(table, Words(packed + 8, halves), nibbles).Store(target + i + 16);
-                    Lookup(table, Words(packed + 16, halves), nibbles).Store(target + i + 32);
-                    Lookup(table, Words(packed + 24, halves), nibbles).Store(target + i + 48);
-                }
-
-                break;
-            case 2:
-                Vector512<uint> pairs = lanes << 1;
-                for (int i = 0; i < end; i += Group, packed += 16)
-                {
-                    Lookup(table, Vector512.Create(((uint*)packed)[0]), pairs).Store(target + i);
-                    Lookup(table, Vector512.Create(((uint*)packed)[1]), pairs).Store(target + i + 16);
-                    Lookup(table, Vector512.Create(((uint*)packed)[2]), pairs).Store(target + i + 32);
-                    Lookup(table, Vector512.Create(((uint*)packed)[3]), pairs).Store(target + i + 48);
-                }
-
-                break;
-            case 1:
-                Vector512<uint> upper = lanes + Vector512.Create(16u);
-                for (int i = 0; i < end; i += Group, packed += 8)
-                {
-                    Lookup(table, Vector512.Create(((uint*)packed)[0]), lanes).Store(target + i);
-                    Lookup(table, Vector512.Create(((uint*)packed)[0]), upper).Store(target + i + 16);
-                    Lookup(table, Vector512.Create(((uint*)packed)[1]), lanes).Store(target + i + 32);
-                    Lookup(table, Vector512.Create(((uint*)packed)[1]), upper).Store(target + i + 48);
-                }
-
-                break;
-        }
-
+        UnpackWholeGroups(new QuantizedPlanes { Feature = target, Channels = &channel, Count = 1, Pixels = end, Scale = &step, Shift = &minimum }, packed, bits);
         return end;
     }
 
-    /// <summary>Planes of whole groups of 8, 4 or 2 bits.</summary>
+    /// <summary>Planes of whole groups. All values of up to 16 symbols fit one vector, in which symbols are looked up.</summary>
+    /// <remarks>A permutation looks at the lowest 4 bits of an index, so that narrower symbols need no mask when the table repeats.</remarks>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void UnpackWholeGroups(in QuantizedPlanes planes, byte* packed, int bits)
     {
         Vector512<uint> lanes = Vector512<uint>.Indices;
         Vector512<float> levels = Vector512.ConvertToSingle((lanes & Vector512.Create((1u << bits) - 1)).AsInt32());
-        Vector512<uint> nibbles = (lanes & Vector512.Create(7u)) << 2, halves = lanes >> 3, pairs = lanes << 1;
+        Vector512<uint> nibbles = (lanes & Vector512.Create(7u)) << 2, halves = lanes >> 3, pairs = lanes << 1, upper = lanes + Vector512.Create(16u);
         float* scales = planes.Scale, shifts = planes.Shift;
         for (int k = 0; k < planes.Count; k++, scales += planes.RangeStep, shifts += planes.RangeStep)
         {
@@ -184,7 +120,7 @@ public static unsafe partial class PackedQuantizer
                     Lookup(table, Words(packed + 24, halves), nibbles).Store(target + 48);
                 }
             }
-            else
+            else if (bits == 2)
             {
                 for (; target < end; target += Group, packed += 16)
                 {
@@ -192,6 +128,16 @@ public static unsafe partial class PackedQuantizer
                     Lookup(table, Vector512.Create(((uint*)packed)[1]), pairs).Store(target + 16);
                     Lookup(table, Vector512.Create(((uint*)packed)[2]), pairs).Store(target + 32);
                     Lookup(table, Vector512.Create(((uint*)packed)[3]), pairs).Store(target + 48);
+                }
+            }
+            else
+            {
+                for (; target < end; target += Group, packed += 8)
+                {
+                    Lookup(table, Vector512.Create(((uint*)packed)[0]), lanes).Store(target);
+                    Lookup(table, Vector512.Create(((uint*)packed)[0]), upper).Store(target + 16);
+                    Lookup(table, Vector512.Create(((uint*)packed)[1]), lanes).Store(target + 32);
+                    Lookup(table, Vector512.Create(((uint*)packed)[1]), upper).Store(target + 48);
                 }
             }
         }

@@ -76,7 +76,7 @@ public static unsafe partial class PackedQuantizer
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void UnpackPlanes(in QuantizedPlanes planes, byte* packed, int bits)
     {
-        if (HasGroups(bits) && bits > 1 && planes.Pixels % Group == 0)
+        if (HasGroups(bits) && planes.Pixels % Group == 0)
         {
             UnpackWholeGroups(planes, packed, bits);
             return;

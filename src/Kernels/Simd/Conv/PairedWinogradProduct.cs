@@ -3,6 +3,7 @@ using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
 using CoInference.Kernels.Devices;
 using CoInference.Kernels.Registry;
+using CoInference.Kernels.Simd.Vectors;
 using CoInference.Kernels.Tensors;
 
 namespace CoInference.Kernels.Simd.Conv;
@@ -79,10 +80,10 @@ internal sealed unsafe class PairedWinogradProduct : WinogradProduct, IWinogradP
             float* block = output;
             for (int group = firstGroup; group < endGroup; group++, block += blockFloats)
             {
-                Multiply(input, weights, block, patches);
+                Multiply<N0>(input, weights, block, patches);
                 weights += BlockWeights;
                 for (int inputBlock = 1; inputBlock < _inputBlocks; inputBlock++, weights += BlockWeights)
-                    MultiplyAdd(input + (inputBlock * blockFloats), weights, block, patches);
+                    Multiply<N1>(input + (inputBlock * blockFloats), weights, block, patches);
             }
         }
 
@@ -92,38 +93,27 @@ internal sealed unsafe class PairedWinogradProduct : WinogradProduct, IWinogradP
 
     private static int Blocks(int channels) => (channels + Lanes - 1) / Lanes;
 
+    /// <summary>One block of inputs times one of outputs.</summary>
+    /// <typeparam name="TAdds">1 to add to the output, 0 to replace it.</typeparam>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Multiply(float* input, float* weights, float* output, int patches)
+    private static void Multiply<TAdds>(float* input, float* weights, float* output, int patches)
+        where TAdds : IConstant
     {
         Vector512<float> w0 = Vector512.Load(weights), w1 = Vector512.Load(weights + 16);
         Vector512<float> w2 = Vector512.Load(weights + 32), w3 = Vector512.Load(weights + 48);
         Vector512<int> even = EvenLanes, odd = OddLanes;
         for (; patches >= 2; patches -= 2, input += 16, output += 16)
         {
-            Vector512<float> a = Sum(input, w0, w1, w2, w3), b = Sum(input + 8, w0, w1, w2, w3);
-            Fold(a, b, even, odd).Store(output);
+            Vector512<float> sums = Fold(Sum(input, w0, w1, w2, w3), Sum(input + 8, w0, w1, w2, w3), even, odd);
+            if (TAdds.Value == 1) sums += Vector512.Load(output);
+            sums.Store(output);
         }
 
         if (patches == 0) return;
         Vector512<float> last = Sum(input, w0, w1, w2, w3);
-        Fold(last, last, even, odd).GetLower().Store(output);
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void MultiplyAdd(float* input, float* weights, float* output, int patches)
-    {
-        Vector512<float> w0 = Vector512.Load(weights), w1 = Vector512.Load(weights + 16);
-        Vector512<float> w2 = Vector512.Load(weights + 32), w3 = Vector512.Load(weights + 48);
-        Vector512<int> even = EvenLanes, odd = OddLanes;
-        for (; patches >= 2; patches -= 2, input += 16, output += 16)
-        {
-            Vector512<float> a = Sum(input, w0, w1, w2, w3), b = Sum(input + 8, w0, w1, w2, w3);
-            (Vector512.Load(output) + Fold(a, b, even, odd)).Store(output);
-        }
-
-        if (patches == 0) return;
-        Vector512<float> last = Sum(input, w0, w1, w2, w3);
-        (Vector256.Load(output) + Fold(last, last, even, odd).GetLower()).Store(output);
+        Vector256<float> single = Fold(last, last, even, odd).GetLower();
+        if (TAdds.Value == 1) single += Vector256.Load(output);
+        single.Store(output);
     }
 
     /// <summary>One patch: the inputs of 8 channels, two at a time, times their weights.</summary>

@@ -5,7 +5,7 @@ using System.Runtime.Intrinsics;
 namespace CoInference.Kernels.Simd.Quantized;
 
 /// <summary>Conversions between floats and 8-bit integers, rounding to even as ONNX defines them.</summary>
-public static class ByteQuantizer
+public static unsafe class ByteQuantizer
 {
     /// <summary>Scale and zero point of unsigned bytes for the range of the values, widened to include 0.</summary>
     public static (float Scale, byte ZeroPoint) Range(ReadOnlySpan<float> values)
@@ -33,21 +33,21 @@ public static class ByteQuantizer
             return;
         }
 
-        (int minimum, int maximum) = isSigned ? (-128, 127) : (0, 255);
-        int i = 0, step = Vector256<float>.Count;
-        ref float first = ref MemoryMarshal.GetReference(source);
-        ref byte bytes = ref MemoryMarshal.GetReference(target);
-        Vector256<float> divisor = Vector256.Create(scale), zero = Vector256.Create((float)zeroPoint);
-        Vector256<float> low = Vector256.Create((float)minimum), high = Vector256.Create((float)maximum);
-        for (; i <= source.Length - (4 * step); i += 4 * step)
+        var range = new ByteRange(zeroPoint, isSigned);
+        Vector256<float> divisor = Vector256.Create(scale);
+        int i = 0;
+        fixed (float* values = source)
+        fixed (byte* bytes = target)
         {
-            Vector256<int> a = Round(ref first, i, divisor, zero, low, high), b = Round(ref first, i + step, divisor, zero, low, high);
-            Vector256<int> c = Round(ref first, i + (2 * step), divisor, zero, low, high), d = Round(ref first, i + (3 * step), divisor, zero, low, high);
-            Vector256.Narrow(Vector256.Narrow(a, b), Vector256.Narrow(c, d)).AsByte().StoreUnsafe(ref bytes, (nuint)i);
+            for (; i <= source.Length - ByteRange.Group; i += ByteRange.Group)
+            {
+                range.Store(
+                    Vector256.Load(values + i) / divisor, Vector256.Load(values + i + 8) / divisor,
+                    Vector256.Load(values + i + 16) / divisor, Vector256.Load(values + i + 24) / divisor, bytes + i);
+            }
         }
 
-        for (; i < source.Length; i++)
-            target[i] = (byte)(int)Math.Clamp(MathF.Round(source[i] / scale, MidpointRounding.ToEven) + zeroPoint, minimum, maximum);
+        for (; i < source.Length; i++) target[i] = range.Round(source[i] / scale);
     }
 
     /// <summary>Least and greatest value, 0 among them. One pass: reading the values is what takes the time.</summary>
@@ -82,13 +82,5 @@ public static class ByteQuantizer
         }
 
         return (low, high);
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector256<int> Round(
-        ref float source, int at, Vector256<float> divisor, Vector256<float> zero, Vector256<float> low, Vector256<float> high)
-    {
-        Vector256<float> rounded = Vector256.Round(Vector256.LoadUnsafe(ref source, (nuint)at) / divisor) + zero;
-        return Vector256.ConvertToInt32Native(Vector256.MinNative(Vector256.MaxNative(rounded, low), high));
     }
 }

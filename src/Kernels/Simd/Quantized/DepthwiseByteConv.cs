@@ -14,7 +14,7 @@ namespace CoInference.Kernels.Simd.Quantized;
 /// taps, and the zero point comes to a constant from which the sums start. Vectors run along a row of outputs and convert
 /// its bytes as they load them.
 /// </remarks>
-internal sealed unsafe class DepthwiseByteConv
+internal sealed unsafe class DepthwiseByteConv : ByteConvKernel
 {
     private const int MaximumTaps = (1 << 24) / (255 * 255);
     private const int Lanes = 8;
@@ -36,11 +36,14 @@ internal sealed unsafe class DepthwiseByteConv
         _columns = (paddedOutputs * shape.StrideX) + ((shape.KernelWidth - 1) * shape.DilationX) + 1;
     }
 
-    /// <summary>Independent parts of the work.</summary>
-    public int Units => _shape.Batch * _shape.OutChannels;
+    /// <inheritdoc/>
+    public override string Name => "conv.integer.depthwise";
 
-    /// <summary>Scratch memory of one run.</summary>
-    public long ScratchBytes => Units * PlaneBytes;
+    /// <inheritdoc/>
+    public override int Units => _shape.Batch * _shape.OutChannels;
+
+    /// <inheritdoc/>
+    public override long ScratchBytes => Units * PlaneBytes;
 
     private long PlaneBytes => (((long)_rows * _columns) + 63) / 64 * 64;
 
@@ -48,8 +51,8 @@ internal sealed unsafe class DepthwiseByteConv
     public static bool Supports(ConvShape shape) =>
         shape.Groups == shape.InChannels && shape.Groups > 1 && shape.StrideX <= 2 && shape.KernelHeight * shape.KernelWidth <= MaximumTaps;
 
-    /// <summary>Computes some units; see <see cref="IntegerConv.Run"/>.</summary>
-    public void Run(byte* input, bool isSigned, int zeroPoint, int* output, bool storesFloats, byte* scratch, int firstUnit, int endUnit)
+    /// <inheritdoc/>
+    public override void Run(byte* input, bool isSigned, int zeroPoint, int* output, bool storesFloats, byte* scratch, int firstUnit, int endUnit)
     {
         byte flip = isSigned ? (byte)0x80 : (byte)0;
         int zero = isSigned ? zeroPoint + 128 : zeroPoint;

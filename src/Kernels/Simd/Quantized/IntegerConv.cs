@@ -11,9 +11,7 @@ public sealed unsafe class IntegerConv
     /// <summary>Most products per output whose sum cannot overflow 32 bits.</summary>
     public const int MaximumTaps = int.MaxValue / (255 * 255);
 
-    private readonly DepthwiseByteConv? _depthwise;
-    private readonly DotConv? _dot;
-    private readonly PairConv? _pairs;
+    private readonly ByteConvKernel _kernel;
 
     /// <summary>Packs the weights. The array is not kept.</summary>
     /// <param name="shape">The layer.</param>
@@ -29,19 +27,20 @@ public sealed unsafe class IntegerConv
         if (weights.Length != shape.WeightCount) throw new ArgumentException($"{weights.Length} weights do not fit convolution {shape}.", nameof(weights));
         int taps = shape.WeightCount / shape.OutChannels;
         if (taps > MaximumTaps) throw new ArgumentException($"Convolution {shape} sums {taps} products, more than {MaximumTaps}.", nameof(shape));
-        if (!portable && DepthwiseByteConv.Supports(shape)) _depthwise = new DepthwiseByteConv(shape, weights);
-        else if (!portable && DotConv.Supports(shape, weights)) _dot = new DotConv(shape, weights);
-        else _pairs = new PairConv(shape, weights);
+        _kernel = portable ? new PairConv(shape, weights)
+            : DepthwiseByteConv.Supports(shape) ? new DepthwiseByteConv(shape, weights)
+            : DotConv.Supports(shape, weights) ? new DotConv(shape, weights)
+            : new PairConv(shape, weights);
     }
 
     /// <summary>Kernel in use, e.g. <c>conv.integer.vnni256</c>.</summary>
-    public string Name => _depthwise is not null ? "conv.integer.depthwise" : _dot is not null ? "conv.integer.vnni256" : $"conv.integer.pairs{32 * PairConv.Lanes}";
+    public string Name => _kernel.Name;
 
     /// <summary>Independent parts of the work, for <see cref="Run"/>.</summary>
-    public int Units => _depthwise?.Units ?? _dot?.Units ?? _pairs!.Units;
+    public int Units => _kernel.Units;
 
     /// <summary>Scratch memory of one run over all units, in bytes.</summary>
-    public long ScratchBytes => _depthwise?.ScratchBytes ?? _dot?.ScratchBytes ?? 0;
+    public long ScratchBytes => _kernel.ScratchBytes;
 
     /// <summary>Computes some units. Allocates nothing. Ranges of units that do not overlap may run at the same time.</summary>
     /// <param name="input">[Batch, InChannels, InHeight, InWidth] of 8-bit integers.</param>
@@ -52,10 +51,6 @@ public sealed unsafe class IntegerConv
     /// <param name="scratch">At least <see cref="ScratchBytes"/> bytes, 64-byte aligned, the same for all units of a run.</param>
     /// <param name="firstUnit">First unit.</param>
     /// <param name="endUnit">Unit after the last.</param>
-    public void Run(byte* input, bool isSigned, int zeroPoint, int* output, bool storesFloats, byte* scratch, int firstUnit, int endUnit)
-    {
-        if (_depthwise is not null) _depthwise.Run(input, isSigned, zeroPoint, output, storesFloats, scratch, firstUnit, endUnit);
-        else if (_dot is not null) _dot.Run(input, isSigned, zeroPoint, output, storesFloats, scratch, firstUnit, endUnit);
-        else _pairs!.Run(input, isSigned, zeroPoint, output, storesFloats, firstUnit, endUnit);
-    }
+    public void Run(byte* input, bool isSigned, int zeroPoint, int* output, bool storesFloats, byte* scratch, int firstUnit, int endUnit) =>
+        _kernel.Run(input, isSigned, zeroPoint, output, storesFloats, scratch, firstUnit, endUnit);
 }

@@ -16,7 +16,7 @@ namespace CoInference.Kernels.Simd.Quantized;
 /// Pixels are taken in panels of two vectors. A panel's inputs are gathered once, two taps beside each other per pixel,
 /// and stay in the first-level cache while all output channels pass over them, four at a time.
 /// </remarks>
-internal sealed unsafe class PairConv
+internal sealed unsafe class PairConv : ByteConvKernel
 {
     private const int RowsPerTile = 4;
     private const int PairsPerChunk = 256;
@@ -39,11 +39,13 @@ internal sealed unsafe class PairConv
         Pack(weights);
     }
 
-    /// <summary>Independent parts of the work.</summary>
-    public int Units => _shape.Batch * _shape.Groups * Panels;
+    /// <inheritdoc/>
+    public override string Name => $"conv.integer.pairs{32 * Lanes}";
 
-    /// <summary>32-bit lanes of the vectors in use.</summary>
-    public static int Lanes => CpuFeatures.Widest == VectorWidth.Vector512 && Avx512BW.IsSupported ? 16 : Avx2.IsSupported ? 8 : 4;
+    /// <inheritdoc/>
+    public override int Units => _shape.Batch * _shape.Groups * Panels;
+
+    private static int Lanes => CpuFeatures.Widest == VectorWidth.Vector512 && Avx512BW.IsSupported ? 16 : Avx2.IsSupported ? 8 : 4;
 
     private static int PanelPixels { get; } = 2 * Lanes;
 
@@ -51,8 +53,8 @@ internal sealed unsafe class PairConv
 
     private int Panels => (Pixels + PanelPixels - 1) / PanelPixels;
 
-    /// <summary>Computes some units; see <see cref="IntegerConv.Run"/>.</summary>
-    public void Run(byte* input, bool isSigned, int zeroPoint, int* output, bool storesFloats, int firstUnit, int endUnit)
+    /// <inheritdoc/>
+    public override void Run(byte* input, bool isSigned, int zeroPoint, int* output, bool storesFloats, byte* scratch, int firstUnit, int endUnit)
     {
         short* panel = stackalloc short[PairsPerChunk * PanelPixels * 2];
         for (int unit = firstUnit; unit < endUnit; unit++)

@@ -17,28 +17,19 @@ public static unsafe class Requantizer
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Run(int* sums, int count, int bias, float scale, int zeroPoint, bool isSigned, byte* target)
     {
-        int i = 0, step = Vector256<int>.Count;
-        (float minimum, float maximum) = isSigned ? (-128f, 127f) : (0f, 255f);
+        var range = new ByteRange(zeroPoint, isSigned);
         Vector256<int> added = Vector256.Create(bias);
-        Vector256<float> factor = Vector256.Create(scale), zero = Vector256.Create((float)zeroPoint);
-        Vector256<float> low = Vector256.Create(minimum), high = Vector256.Create(maximum);
-        for (; i <= count - (4 * step); i += 4 * step)
+        Vector256<float> factor = Vector256.Create(scale);
+        int i = 0;
+        for (; i <= count - ByteRange.Group; i += ByteRange.Group)
         {
-            Vector256<int> a = Round(sums + i, added, factor, zero, low, high), b = Round(sums + i + step, added, factor, zero, low, high);
-            Vector256<int> c = Round(sums + i + (2 * step), added, factor, zero, low, high), d = Round(sums + i + (3 * step), added, factor, zero, low, high);
-            Vector256.Narrow(Vector256.Narrow(a, b), Vector256.Narrow(c, d)).AsByte().Store(target + i);
+            range.Store(
+                Scaled(sums + i, added, factor), Scaled(sums + i + 8, added, factor), Scaled(sums + i + 16, added, factor), Scaled(sums + i + 24, added, factor), target + i);
         }
 
-        for (; i < count; i++)
-            target[i] = (byte)(int)Math.Clamp(MathF.Round((sums[i] + bias) * scale, MidpointRounding.ToEven) + zeroPoint, minimum, maximum);
+        for (; i < count; i++) target[i] = range.Round((sums[i] + bias) * scale);
     }
 
-    // A value too large for the sum with the zero point to be exact is beyond the range with and without it.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector256<int> Round(
-        int* sums, Vector256<int> bias, Vector256<float> scale, Vector256<float> zero, Vector256<float> low, Vector256<float> high)
-    {
-        Vector256<float> rounded = Vector256.Round(Vector256.ConvertToSingle(Vector256.Load(sums) + bias) * scale) + zero;
-        return Vector256.ConvertToInt32Native(Vector256.MinNative(Vector256.MaxNative(rounded, low), high));
-    }
+    private static Vector256<float> Scaled(int* sums, Vector256<int> bias, Vector256<float> scale) => Vector256.ConvertToSingle(Vector256.Load(sums) + bias) * scale;
 }
