@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Text.Json;
 
 namespace CoInference.Cli.Tests;
@@ -6,7 +5,7 @@ namespace CoInference.Cli.Tests;
 /// <summary>The command as a user runs it: a process with arguments, two streams and an exit code.</summary>
 public class CommandTests
 {
-    private static readonly string Asset = Path.Combine(AppContext.BaseDirectory, "Assets", "shapes10.onnx");
+    private static readonly string Asset = CommandProcess.Network;
 
     [Fact]
     public void Help_goes_to_stdout()
@@ -253,16 +252,5 @@ public class CommandTests
         if (Directory.Exists(folder)) Directory.Delete(folder, recursive: true);
     }
 
-    private static (int Code, string Output, string Error) Run(params string[] arguments)
-    {
-        var start = new ProcessStartInfo("dotnet") { RedirectStandardOutput = true, RedirectStandardError = true };
-        start.ArgumentList.Add("exec");
-        start.ArgumentList.Add(Path.Combine(AppContext.BaseDirectory, "coinference.dll"));
-        foreach (string argument in arguments) start.ArgumentList.Add(argument);
-        using Process process = Process.Start(start)!;
-        Task<string> error = process.StandardError.ReadToEndAsync();
-        string output = process.StandardOutput.ReadToEnd();
-        process.WaitForExit();
-        return (process.ExitCode, output, error.Result);
-    }
+    private static (int Code, string Output, string Error) Run(params string[] arguments) => CommandProcess.Run(arguments);
 }

@@ -69,7 +69,7 @@ internal abstract class TrainingVerb : Verb
     public int? Threads { get; set; }
 
     /// <summary>Checkpoint.</summary>
-    [Option("checkpoint", MetaValue = "FILE", HelpText = "File rewritten after each epoch and when the run is cancelled.")]
+    [Option("checkpoint", MetaValue = "FILE", HelpText = "File rewritten every minute, after each epoch and when the run is cancelled.")]
     public string? Checkpoint { get; set; }
 
     /// <summary>Resume.</summary>

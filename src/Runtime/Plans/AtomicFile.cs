@@ -33,8 +33,9 @@ public static class AtomicFile
 
             File.Move(temporary, target, overwrite: true);
         }
-        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException or ArgumentOutOfRangeException)
         {
+            // A write beyond the largest file that the system allows surfaces as an argument out of range.
             throw new IOException($"Cannot write '{path}': {failure.Message}", failure);
         }
         finally

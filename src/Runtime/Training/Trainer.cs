@@ -17,7 +17,7 @@ namespace CoInference.Runtime.Training;
 public sealed class Trainer : IDisposable
 {
     private const int LoadParts = 8;
-    private static readonly TimeSpan ReportInterval = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan ReportInterval = TimeSpan.FromSeconds(1), SaveInterval = TimeSpan.FromMinutes(1);
 
     private readonly ImageSet _train;
     private readonly ImageSet? _validation;
@@ -99,15 +99,17 @@ public sealed class Trainer : IDisposable
     {
         var clock = Stopwatch.StartNew();
         long reported = 0;
+        TimeSpan saved = TimeSpan.Zero;
         double loss = 0;
         for (; _position.Epoch < _options.Epochs; _position.Epoch++)
         {
             Shuffle();
             for (; _position.Step < _steps; _position.Step++)
             {
-                if (cancellation.IsCancellationRequested)
+                if (cancellation.IsCancellationRequested || clock.Elapsed - saved > SaveInterval)
                 {
                     Save();
+                    saved = clock.Elapsed;
                     cancellation.ThrowIfCancellationRequested();
                 }
 

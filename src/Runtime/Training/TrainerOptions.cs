@@ -54,7 +54,7 @@ public sealed record TrainerOptions
     /// <summary>Threads; results do not depend on their number.</summary>
     public int Threads { get; init; } = Environment.ProcessorCount;
 
-    /// <summary>File that is rewritten after each epoch and when the run is cancelled; null for none.</summary>
+    /// <summary>File that is rewritten every minute, after each epoch and when the run is cancelled; null for none.</summary>
     public string? Checkpoint { get; init; }
 
     /// <summary>Whether to go on from <see cref="Checkpoint"/> when it exists.</summary>

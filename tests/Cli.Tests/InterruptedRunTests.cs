@@ -1,0 +1,83 @@
+using System.Diagnostics;
+using System.Globalization;
+
+namespace CoInference.Cli.Tests;
+
+/// <summary>Long runs that end before their time: killed, cancelled, or without room on the disk.</summary>
+public sealed class InterruptedRunTests : IDisposable
+{
+    private const int CancelledCode = 130;
+
+    private readonly string _folder = Directory.CreateTempSubdirectory("coinference-interrupted").FullName;
+
+    /// <inheritdoc/>
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    [SkippableTheory]
+    [InlineData("KILL")]
+    [InlineData("INT")]
+    public async Task A_training_run_that_is_stopped_and_resumed_makes_the_very_same_network(string signal)
+    {
+        Skip.If(OperatingSystem.IsWindows(), "Signals are sent with kill.");
+        string whole = InFolder("whole.onnx"), resumed = InFolder("resumed.onnx"), checkpoint = InFolder("run.checkpoint");
+        Assert.Equal(0, CommandProcess.Run(Training(whole)).Code);
+
+        string[] interruptible = [.. Training(resumed), "--checkpoint", checkpoint, "--resume"];
+        using (Process process = CommandProcess.Start(interruptible))
+        {
+            Task<string> output = process.StandardOutput.ReadToEndAsync(), error = process.StandardError.ReadToEndAsync();
+            while (!File.Exists(checkpoint) && !process.HasExited) Thread.Sleep(1);
+            Process.Start("kill", [$"-{signal}", process.Id.ToString(CultureInfo.InvariantCulture)])!.WaitForExit();
+            await process.WaitForExitAsync();
+            Assert.NotEqual(0, process.ExitCode);
+            if (signal == "INT") Assert.Equal(CancelledCode, process.ExitCode);
+            Assert.Equal("", await output);
+            Assert.False(File.Exists(resumed), await error);
+        }
+
+        (int code, _, string message) = CommandProcess.Run(interruptible);
+        Assert.Equal(0, code);
+        Assert.Contains("resuming after", message, StringComparison.Ordinal);
+        Assert.Equal(File.ReadAllBytes(whole), File.ReadAllBytes(resumed));
+    }
+
+    [SkippableFact]
+    public void A_full_disk_ends_training_with_one_line_and_leaves_the_earlier_checkpoint()
+    {
+        Skip.If(OperatingSystem.IsWindows(), "The size of files is limited with ulimit.");
+        string network = InFolder("net.onnx"), checkpoint = InFolder("run.checkpoint");
+        string[] arguments = [.. Training(network), "--checkpoint", checkpoint, "--resume", "--quiet"];
+        using (Process process = CommandProcess.Start(arguments))
+        {
+            while (!File.Exists(checkpoint) && !process.HasExited) Thread.Sleep(1);
+            process.Kill();
+            process.WaitForExit();
+        }
+
+        byte[] earlier = File.ReadAllBytes(checkpoint);
+        (int code, string output, string error) = CommandProcess.RunOnFullDisk(blocks: 64, arguments);
+        Assert.Equal((1, ""), (code, output));
+        Assert.Single(error.TrimEnd().Split('\n'));
+        Assert.Contains("run.checkpoint", error, StringComparison.Ordinal);
+        Assert.Equal(earlier, File.ReadAllBytes(checkpoint));
+        Assert.False(File.Exists(network));
+
+        Assert.Equal(0, CommandProcess.Run(arguments).Code);
+        Assert.True(File.Exists(network));
+    }
+
+    [Fact]
+    public void A_folder_that_cannot_be_written_ends_training_with_one_line()
+    {
+        File.WriteAllText(InFolder("occupied"), "a file where a folder is needed");
+        (int code, string output, string error) = CommandProcess.Run([.. Training(Path.Combine(InFolder("occupied"), "net.onnx")), "--quiet"]);
+        Assert.Equal((1, ""), (code, output));
+        Assert.Single(error.TrimEnd().Split('\n'));
+        Assert.Contains("net.onnx", error, StringComparison.Ordinal);
+    }
+
+    private static string[] Training(string network) =>
+        ["train", "resnet8", "--data", "shapes10", "--limit", "1024", "--epochs", "3", "--batch", "64", "--seed", "5", "--out", network];
+
+    private string InFolder(string name) => Path.Combine(_folder, name);
+}
