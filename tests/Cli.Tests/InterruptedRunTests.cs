@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Text.Json;
 
 namespace CoInference.Cli.Tests;
 
@@ -74,6 +75,39 @@ public sealed class InterruptedRunTests : IDisposable
         Assert.Equal((1, ""), (code, output));
         Assert.Single(error.TrimEnd().Split('\n'));
         Assert.Contains("net.onnx", error, StringComparison.Ordinal);
+    }
+
+    [SkippableFact]
+    public void A_search_that_is_killed_goes_on_with_the_next_episode()
+    {
+        Skip.If(OperatingSystem.IsWindows(), "Processes are killed without a chance to clean up.");
+        string folder = InFolder("search"), journal = Path.Combine(folder, "search.json");
+        string[] arguments = ["search", CommandProcess.Network, "--data", "shapes10", "--link", "5mbps,rtt=2ms", "--budget", "0.5x", "--out", folder, "--episodes", "6",
+            "--judge-images", "30", "--validation-images", "30", "--test-images", "30", "--calibration", "32"];
+        using (Process process = CommandProcess.Start(arguments))
+        {
+            process.OutputDataReceived += static (_, _) => { };
+            process.ErrorDataReceived += static (_, _) => { };
+            process.BeginOutputReadLine();
+            process.BeginErrorReadLine();
+            while (!process.HasExited && (!File.Exists(journal) || Episodes(journal).Length < 2)) Thread.Sleep(1);
+            process.Kill();
+            process.WaitForExit();
+        }
+
+        string[] kept = Episodes(journal);
+        Assert.InRange(kept.Length, 2, 6);
+        Assert.Equal(0, CommandProcess.Run(arguments).Code);
+        string[] all = Episodes(journal);
+        Assert.Equal(6, all.Length);
+        Assert.Equal(kept, all[..kept.Length]);
+        Assert.True(File.Exists(Path.Combine(folder, "plan.json")));
+    }
+
+    private static string[] Episodes(string journal)
+    {
+        using JsonDocument document = JsonDocument.Parse(File.ReadAllText(journal));
+        return [.. document.RootElement.GetProperty("episodes").EnumerateArray().Where(episode => episode.GetProperty("decider").GetString() == "ddpg").Select(episode => episode.GetRawText())];
     }
 
     private static string[] Training(string network) =>
