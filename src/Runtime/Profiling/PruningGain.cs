@@ -39,11 +39,35 @@ public sealed record PruningGain(
         var pruner = Pruner.Create(canonical, cancellation: cancellation);
         List<GroupDecision> decisions = [.. pruner.Groups(form).Select(group => group.Decide(sparsity))];
         if (decisions.Count == 0) throw new NotSupportedException($"Graph '{graph.Name}' has no {Name(form)} group to prune.");
+        return Measure(canonical, pruner, decisions, sparsity, options, cancellation);
+    }
+
+    /// <summary>Prunes a network as decided and times it against the dense network, turn by turn.</summary>
+    /// <param name="graph">A simplified network.</param>
+    /// <param name="pruner">A pruner of that network.</param>
+    /// <param name="decisions">At least one decision; the first one's form gives the result its name, their mean its sparsity.</param>
+    /// <param name="options">How both are compiled and timed; null for the defaults. The slowdown stretches both times.</param>
+    /// <param name="cancellation">Stops between two samples.</param>
+    /// <exception cref="ArgumentException">There is no decision, or one does not fit the network.</exception>
+    /// <exception cref="OperationCanceledException">Cancelled.</exception>
+    public static PruningGain Measure(
+        Graph graph, Pruner pruner, IReadOnlyList<GroupDecision> decisions, ProfileOptions? options = null, CancellationToken cancellation = default)
+    {
+        ArgumentNullException.ThrowIfNull(graph);
+        ArgumentNullException.ThrowIfNull(pruner);
+        ArgumentNullException.ThrowIfNull(decisions);
+        if (decisions.Count == 0) throw new ArgumentException("Nothing was decided.", nameof(decisions));
+        return Measure(graph, pruner, decisions, decisions.Average(decision => decision.Sparsity), options ?? new ProfileOptions(), cancellation);
+    }
+
+    private static PruningGain Measure(
+        Graph canonical, Pruner pruner, IReadOnlyList<GroupDecision> decisions, double sparsity, ProfileOptions options, CancellationToken cancellation)
+    {
         using Session dense = Session.Create(canonical, options.Session), sparse = Session.Create(pruner.Shape(decisions), options.Session);
         TimingOptions timing = options.Timing with { MinSampleMicroseconds = Math.Max(SampleMicroseconds, options.Timing.MinSampleMicroseconds) };
         TimingComparison comparison = TimingComparison.Measure(new SessionRun(sparse).Run, new SessionRun(dense).Run, timing, cancellation);
         double scale = options.Slowdown.Factor / 1000;
-        return new PruningGain(Name(form), sparsity, decisions.Count, Work(sparse) / Work(dense),
+        return new PruningGain(Name(decisions[0].Form), sparsity, decisions.Count, Work(sparse) / Work(dense),
             comparison.B.MedianUs * scale, comparison.A.MedianUs * scale, comparison.Ratio, comparison.RatioLow, comparison.RatioHigh);
     }
 
