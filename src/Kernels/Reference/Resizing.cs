@@ -107,24 +107,35 @@ public static class Resizing
         foreach (AxisResize axis in axes)
         {
             int before = shape[axis.Axis];
-            if (before == 0 && axis.Size > 0) throw new ArgumentException($"Axis {axis.Axis} of {tensor.Shape} is empty and cannot be resized.");
-            if (!(axis.Scale > 0) || double.IsInfinity(axis.Scale)) throw new ArgumentException($"The scale of axis {axis.Axis} is {axis.Scale}.");
             outside[axis.Axis] = new bool[axis.Size];
-            var taps = new (int Source, double Weight)[axis.Size][];
-            for (int i = 0; i < taps.Length; i++)
+            for (int i = 0; i < axis.Size; i++)
             {
                 double position = PositionOf(i, before, axis, settings.Mapping);
                 outside[axis.Axis][i] = settings.Mapping == CoordinateMapping.CropAndResize && (position < 0 || position > before - 1);
-                taps[i] = TapsOf(position, before, axis.Scale, settings);
             }
 
-            values = Apply(values, shape, axis.Axis, taps);
+            values = Apply(values, shape, axis.Axis, Taps(axis, before, settings));
             shape[axis.Axis] = axis.Size;
         }
 
         var result = new TensorShape(shape);
         if (settings.Mapping == CoordinateMapping.CropAndResize) FillOutside(values, result, outside, settings.ExtrapolationValue);
         return Doubles.Store(tensor.Type, result, values);
+    }
+
+    /// <summary>For each place of a resized axis the places of the source it sums, with their weights.</summary>
+    /// <param name="axis">How the axis changes.</param>
+    /// <param name="before">Its size before.</param>
+    /// <param name="settings">Settings.</param>
+    /// <exception cref="ArgumentException">An empty axis would have to grow, or the scale is not positive.</exception>
+    public static (int Source, double Weight)[][] Taps(AxisResize axis, int before, ResizeSettings settings)
+    {
+        ArgumentNullException.ThrowIfNull(settings);
+        if (before == 0 && axis.Size > 0) throw new ArgumentException($"Axis {axis.Axis} is empty and cannot be resized.");
+        if (!(axis.Scale > 0) || double.IsInfinity(axis.Scale)) throw new ArgumentException($"The scale of axis {axis.Axis} is {axis.Scale}.");
+        var taps = new (int Source, double Weight)[axis.Size][];
+        for (int i = 0; i < taps.Length; i++) taps[i] = TapsOf(PositionOf(i, before, axis, settings.Mapping), before, axis.Scale, settings);
+        return taps;
     }
 
     private static double PositionOf(int index, int before, AxisResize axis, CoordinateMapping mapping)

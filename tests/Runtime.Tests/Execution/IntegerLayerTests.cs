@@ -21,6 +21,16 @@ public class IntegerLayerTests
     [Fact]
     public static void Requantized_layers_are_exact() => AgreeWithTheInterpreter(60, QuantizedConvolution);
 
+    [Fact]
+    public static void Requantized_matrix_products_are_exact() => AgreeWithTheInterpreter(30, QuantizedMatrixProduct);
+
+    [Theory]
+    [MemberData(nameof(InstructionSets.Settings), MemberType = typeof(InstructionSets))]
+    public void Conversions_are_exact_under_every_instruction_set(string setting) => InstructionSets.Run(Conversions_are_exact, setting);
+
+    [Fact]
+    public static void Conversions_are_exact() => AgreeWithTheInterpreter(60, Conversion);
+
     [SkippableFact]
     public void The_quantized_network_matches_and_has_no_reference_steps()
     {
@@ -117,6 +127,52 @@ public class IntegerLayerTests
         graph.Nodes.Add(node);
         graph.Outputs.Add(new ValueInfo("y", outputType, null));
         return (graph, Values(random, inputType, shape));
+    }
+
+    private static (Graph Graph, Tensor Input) QuantizedMatrixProduct(Random random)
+    {
+        int rows = random.Next(1, 5), taps = random.Next(1, 400), outputs = random.Next(1, 40);
+        ElementType input = random.Next(2) == 0 ? ElementType.UInt8 : ElementType.Int8, output = random.Next(2) == 0 ? ElementType.UInt8 : ElementType.Int8;
+        var graph = new Graph { Name = "quantized" };
+        graph.Inputs.Add(new ValueInfo("x", input, [new Dimension(rows), new Dimension(taps)]));
+        graph.Initializers["xs"] = Tensor.Scalar(0.02f);
+        graph.Initializers["xz"] = Values(random, input, new TensorShape());
+        graph.Initializers["w"] = Values(random, ElementType.Int8, new TensorShape(taps, outputs));
+        graph.Initializers["ws"] = Tensor.Scalar(0.003f + (0.01f * random.NextSingle()));
+        graph.Initializers["wz"] = Values(random, ElementType.Int8, new TensorShape());
+        graph.Initializers["ys"] = Tensor.Scalar(0.05f + random.NextSingle());
+        graph.Initializers["yz"] = Values(random, output, new TensorShape());
+        var node = new Node { Name = "product", OpType = "QLinearMatMul" };
+        node.Inputs.AddRange(["x", "xs", "xz", "w", "ws", "wz", "ys", "yz"]);
+        node.Outputs.Add("y");
+        graph.Nodes.Add(node);
+        graph.Outputs.Add(new ValueInfo("y", output, null));
+        return (graph, Values(random, input, new TensorShape(rows, taps)));
+    }
+
+    /// <summary>QuantizeLinear or DequantizeLinear, per tensor or per index of an axis, with and without a zero point.</summary>
+    private static (Graph Graph, Tensor Input) Conversion(Random random)
+    {
+        var shape = new TensorShape(random.Next(1, 4), random.Next(1, 9), random.Next(1, 40), random.Next(1, 5));
+        ElementType type = random.Next(2) == 0 ? ElementType.UInt8 : ElementType.Int8;
+        bool quantizes = random.Next(2) == 0, hasZeroPoint = type == ElementType.Int8 || random.Next(2) == 0;
+        int axis = random.Next(-4, 4), scales = random.Next(2) == 0 ? 1 : shape[axis < 0 ? axis + 4 : axis];
+        TensorShape scaleShape = scales == 1 ? new TensorShape() : new TensorShape(scales);
+        var graph = new Graph { Name = "conversion" };
+        graph.Inputs.Add(new ValueInfo("x", quantizes ? ElementType.Float32 : type, [.. shape.Dimensions.ToArray().Select(length => new Dimension(length))]));
+        graph.Initializers["s"] = Tensor.From<float>(scaleShape, [.. Enumerable.Range(0, scales).Select(_ => 0.01f + random.NextSingle())]);
+        graph.Initializers["z"] = Values(random, type, scaleShape);
+        var node = new Node { Name = "conversion", OpType = quantizes ? "QuantizeLinear" : "DequantizeLinear" };
+        node.Inputs.AddRange(hasZeroPoint ? ["x", "s", "z"] : ["x", "s"]);
+        node.Attributes["axis"] = (long)axis;
+        node.Outputs.Add("y");
+        graph.Nodes.Add(node);
+        graph.Outputs.Add(new ValueInfo("y", quantizes ? type : ElementType.Float32, null));
+        if (!quantizes) return (graph, Values(random, type, shape));
+        var values = new float[shape.Count];
+        // Multiples of a half scale hit the rounding ties; the widest lie outside every range.
+        for (int i = 0; i < values.Length; i++) values[i] = random.Next(4) == 0 ? 0.5f * random.Next(-40, 40) * graph.Initializers["s"].Values<float>()[0] : (random.NextSingle() - 0.5f) * 600;
+        return (graph, Tensor.From<float>(shape, values));
     }
 
     private static (Graph Graph, Tensor Input) MatrixProduct(Random random)

@@ -50,6 +50,50 @@ public static unsafe class ByteQuantizer
         for (; i < source.Length; i++) target[i] = range.Round(source[i] / scale);
     }
 
+    /// <summary>Writes (byte - zero point) x scale.</summary>
+    /// <param name="source">Bytes; signed ones by their bits.</param>
+    /// <param name="isSigned">Whether they mean -128 to 127, else 0 to 255.</param>
+    /// <param name="zeroPoint">Zero point.</param>
+    /// <param name="scale">Scale.</param>
+    /// <param name="target">As long as the source.</param>
+    /// <exception cref="ArgumentException">The lengths differ.</exception>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void Dequantize(ReadOnlySpan<byte> source, bool isSigned, int zeroPoint, float scale, Span<float> target)
+    {
+        if (source.Length != target.Length) throw new ArgumentException($"{source.Length} values cannot be written to {target.Length} places.", nameof(target));
+        Vector256<int> zero = Vector256.Create(zeroPoint);
+        Vector256<float> factor = Vector256.Create(scale);
+        int i = 0;
+        fixed (byte* bytes = source)
+        fixed (float* values = target)
+        {
+            for (; i <= source.Length - 16; i += 16)
+            {
+                Vector128<byte> group = Vector128.Load(bytes + i);
+                Vector256<short> wide = isSigned ? Widen(group.AsSByte()) : Widen(group).AsInt16();
+                (Vector256<int> low, Vector256<int> high) = Vector256.Widen(wide);
+                (Vector256.ConvertToSingle(low - zero) * factor).Store(values + i);
+                (Vector256.ConvertToSingle(high - zero) * factor).Store(values + i + 8);
+            }
+        }
+
+        for (; i < source.Length; i++) target[i] = ((isSigned ? (sbyte)source[i] : source[i]) - zeroPoint) * scale;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<short> Widen(Vector128<sbyte> group)
+    {
+        (Vector128<short> low, Vector128<short> high) = Vector128.Widen(group);
+        return Vector256.Create(low, high);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<ushort> Widen(Vector128<byte> group)
+    {
+        (Vector128<ushort> low, Vector128<ushort> high) = Vector128.Widen(group);
+        return Vector256.Create(low, high);
+    }
+
     /// <summary>Least and greatest value, 0 among them. One pass: reading the values is what takes the time.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static (float Low, float High) Extremes(ReadOnlySpan<float> values)

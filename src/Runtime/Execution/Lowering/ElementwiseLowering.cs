@@ -30,6 +30,16 @@ internal static class ElementwiseLowering
 
     public static Operation? Elu(NodeView view) => Unary(view, UnaryFunction.Elu, view.Node.Float("alpha", 1));
 
+    public static Operation? LocalResponseNormalization(NodeView view)
+    {
+        long size = view.Node.Int("size", 0);
+        if (!view.IsFloat || view.Input(0)!.Shape.Rank < 2 || size is < 1 or > int.MaxValue) return null;
+        var operation = new LocalResponseOperation(
+            view.Node.Name, (int)size, view.Node.Float("alpha", 1e-4f), view.Node.Float("beta", 0.75f), view.Node.Float("bias", 1));
+        operation.Inputs.Add(view.Input(0)!);
+        return operation;
+    }
+
     public static Operation? Sqrt(NodeView view) => Unary(view, UnaryFunction.Sqrt);
 
     public static Operation? Exp(NodeView view) => Unary(view, UnaryFunction.Exp);

@@ -36,13 +36,21 @@ internal sealed class GraphLowering
         ["GlobalMaxPool"] = PoolLowering.GlobalMax,
         ["ReduceMean"] = PoolLowering.ReduceMean,
         ["ReduceMax"] = PoolLowering.ReduceMax,
-        ["Concat"] = ChannelLowering.Concat,
+        ["Concat"] = view => ChannelLowering.Concat(view) ?? ViewLowering.Concat(view),
+        ["Split"] = ViewLowering.Split,
+        ["Expand"] = ViewLowering.Expand,
+        ["Resize"] = ResizeLowering.Resize,
+        ["Upsample"] = ResizeLowering.Resize,
+        ["LRN"] = ElementwiseLowering.LocalResponseNormalization,
         ["Gather"] = ChannelLowering.Gather,
-        ["Slice"] = ChannelLowering.Slice,
+        ["Slice"] = view => ChannelLowering.Slice(view) ?? ViewLowering.Slice(view),
         ["Pad"] = ChannelLowering.Pad,
         ["Transpose"] = ViewLowering.Transpose,
         ["ConvInteger"] = QuantizedLowering.ConvInteger,
         ["QLinearConv"] = QuantizedLowering.QLinearConv,
+        ["QLinearMatMul"] = QuantizedLowering.QLinearMatMul,
+        ["QuantizeLinear"] = QuantizedLowering.Quantize,
+        ["DequantizeLinear"] = QuantizedLowering.Dequantize,
         ["MatMulInteger"] = QuantizedLowering.MatMulInteger,
         ["DynamicQuantizeLinear"] = QuantizedLowering.DynamicQuantize,
         ["Cast"] = QuantizedLowering.Cast,
@@ -161,6 +169,15 @@ internal sealed record NodeView(Node Node, int Opset, PlanValue?[] Inputs, PlanV
     public float? Scalar(int index, float absent) => Input(index) is not { } value ? absent
         : value.Constant is { Type: ElementType.Float32, Count: 1 } constant ? constant.Values<float>()[0]
         : null;
+
+    /// <summary>A list that older operator sets give as an attribute and newer ones as a constant input; null when it is neither.</summary>
+    public long[]? ConstantList(string attribute, int input) =>
+        Node.Ints(attribute) ?? (Input(input)?.Constant switch
+        {
+            { Type: ElementType.Int64 } tensor => tensor.Values<long>().ToArray(),
+            { Type: ElementType.Int32 } tensor => Array.ConvertAll(tensor.Values<int>().ToArray(), value => (long)value),
+            _ => null,
+        });
 
     /// <summary>The values of a constant integer input, or null when it is absent or not constant.</summary>
     public int[]? ConstantInts(int index) => Input(index)?.Constant switch

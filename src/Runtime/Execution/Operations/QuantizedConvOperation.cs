@@ -5,19 +5,20 @@ using CoInference.Kernels.Tensors;
 
 namespace CoInference.Runtime.Execution;
 
-/// <summary>What QLinearConv does beside the sums; constants of the model.</summary>
+/// <summary>What such a layer does beside the sums; constants of the model.</summary>
 /// <param name="InputZeroPoint">Zero point of the input.</param>
 /// <param name="Scales">Input scale x weight scale / output scale, one per output channel.</param>
 /// <param name="Bias">One per output channel.</param>
 /// <param name="OutputZeroPoint">Zero point of the output.</param>
 internal sealed record Requantization(int InputZeroPoint, float[] Scales, int[] Bias, int OutputZeroPoint);
 
-/// <summary>QLinearConv with constant weights, scales and zero points: exact sums in 32 bits, then 8-bit integers of the output's scale.</summary>
+/// <summary>QLinearConv or QLinearMatMul with constant weights, scales and zero points: exact sums in 32 bits, then 8-bit integers of the output's scale.</summary>
 /// <param name="node">Node name.</param>
+/// <param name="op">Operator name.</param>
 /// <param name="shape">The layer.</param>
 /// <param name="requantization">What follows the sums.</param>
 /// <param name="weights">Weights in the order of a convolution, the zero point subtracted; made when the step is packed.</param>
-internal sealed class QuantizedConvOperation(string node, ConvShape shape, Requantization requantization, Func<short[]> weights) : Operation(node, "QLinearConv")
+internal sealed class QuantizedConvOperation(string node, string op, ConvShape shape, Requantization requantization, Func<short[]> weights) : Operation(node, op)
 {
     private const int LineBytes = 64;
 

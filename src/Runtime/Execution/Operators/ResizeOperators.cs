@@ -12,17 +12,27 @@ internal static class ResizeOperators
         {
             Name = "Resize",
             Shapes = context => [ShapeOf(context, AxesOf(context))],
-            Run = context => [Resizing.Resize(context.Tensor(0), AxesOf(context), SettingsOf(context))],
+            Run = Run,
             ShapeInputs = [1, 2, 3],
         },
         new()
         {
             Name = "Upsample",
             Shapes = context => [ShapeOf(context, AxesOf(context))],
-            Run = context => [Resizing.Resize(context.Tensor(0), AxesOf(context), SettingsOf(context))],
+            Run = Run,
             ShapeInputs = [1],
         },
     ];
+
+    /// <summary>What a node asks for, its scales or sizes being known.</summary>
+    /// <exception cref="InvalidDataException">The node is inconsistent.</exception>
+    public static (AxisResize[] Axes, ResizeSettings Settings) Describe(NodeContext context) => (AxesOf(context), SettingsOf(context));
+
+    private static Tensor[] Run(NodeContext context)
+    {
+        (AxisResize[] axes, ResizeSettings settings) = Describe(context);
+        return [Resizing.Resize(context.Tensor(0), axes, settings)];
+    }
 
     // Upsample and Resize of operator set 10 have one meaning of positions; later sets made it an attribute.
     private static bool IsFirstForm(NodeContext context) => context.Node.OpType == "Upsample" || context.Opset < 11;
