@@ -13,7 +13,7 @@ internal static class Application
 {
     private static readonly Type[] Verbs =
     [
-        typeof(DevicesVerb), typeof(InspectVerb), typeof(KernelsVerb), typeof(ProfileVerb), typeof(EvalVerb), typeof(CreateVerb), typeof(TrainVerb), typeof(FinetuneVerb), typeof(SearchVerb),
+        typeof(DevicesVerb), typeof(InspectVerb), typeof(KernelsVerb), typeof(ProfileVerb), typeof(EvalVerb), typeof(CreateVerb), typeof(TrainVerb), typeof(FinetuneVerb), typeof(BottleneckVerb), typeof(SearchVerb),
         typeof(CompileVerb), typeof(ServeVerb), typeof(RunVerb), typeof(ReportVerb), typeof(CompareVerb), typeof(DemoVerb),
     ];
 

@@ -17,6 +17,7 @@ internal static class SparsityExperiment
     public static string Run(Laboratory laboratory, IReadOnlyList<GroupDecision> decisions, int epochs)
     {
         PruningGain gain = PruningGain.Measure(laboratory.Graph, laboratory.Pruner, decisions);
+        Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{gain.Form}: {decisions.Count} groups, {gain.Speedup:F2} times as fast ({gain.SpeedupLow:F2} .. {gain.SpeedupHigh:F2})"));
         RecoveryCase result = laboratory.Recover(gain.Form, decisions, epochs);
         var table = new StringBuilder();
         table.AppendLine("| form | mean sparsity | time, dense / pruned | dense % | by magnitude % | same, re-fitted % | re-fit % | share recovered | fine-tuned % | points lost | epochs | seconds |");

@@ -124,6 +124,13 @@ internal abstract class TrainingVerb : Verb
         Resumes = Resume,
     };
 
+    /// <summary>The network to write.</summary>
+    protected virtual Graph Deployable(Graph trained) => trained;
+
+    /// <summary>Judges the written network on the test images.</summary>
+    protected virtual Evaluation Judge(Graph network, DataSource data, EvaluationOptions options, CancellationToken cancellation) =>
+        Evaluator.Evaluate(network, data.Load(Split.Test), options, cancellation);
+
     /// <summary>Trains, writes the network, judges it on the test images and renders the result.</summary>
     protected async Task<int> TrainAsync(Terminal terminal, Graph graph, DataSource data, TrainerOptions options, CancellationToken cancellation)
     {
@@ -135,16 +142,19 @@ internal abstract class TrainingVerb : Verb
             report(state.Epoch / state.Epochs, Describe(state));
             if (state.ValidationAccuracy is not null) terminal.Message(Describe(state));
         }), cancellation), cancellation)).ConfigureAwait(false);
-        OnnxModel.Save(trained.Graph, Out);
+        Graph deployable = Deployable(trained.Graph);
+        OnnxModel.Save(deployable, Out);
         var judging = new EvaluationOptions { Preprocessing = options.Preprocessing, Workers = options.Threads };
-        Evaluation test = await Task.Run(() => Evaluator.Evaluate(trained.Graph, data.Load(Split.Test), judging, cancellation), cancellation).ConfigureAwait(false);
+        Evaluation test = await Task.Run(() => Judge(deployable, data, judging, cancellation), cancellation).ConfigureAwait(false);
         var result = new TrainingReport(
-            NetworkName, Data, Out, test.Top1, test.Images, options.Epochs, options.BatchSize, options.Threads, trained.ImagesPerSecond, trained.Seconds, trained.Loss);
+            NetworkName, Data, Out, test.Top1, test.Images, options.Epochs, options.BatchSize, options.Threads, trained.ImagesPerSecond, trained.Seconds, trained.Loss,
+            test.MeanPayloadBytes);
         WriteJson(terminal, result, TrainingJson.Default.TrainingReport);
         if (!JsonOnStdout)
         {
+            string payload = test.MeanPayloadBytes > 0 ? string.Create(CultureInfo.InvariantCulture, $", {test.MeanPayloadBytes:F0} payload bytes") : "";
             terminal.Line(string.Create(CultureInfo.InvariantCulture,
-                $"{Out}: top-1 {100 * test.Top1:F2} % of {test.Images} test images, {options.Epochs} epochs in {trained.Seconds:F0} s, {trained.ImagesPerSecond:F0} images/s"));
+                $"{Out}: top-1 {100 * test.Top1:F2} % of {test.Images} test images{payload}, {options.Epochs} epochs in {trained.Seconds:F0} s, {trained.ImagesPerSecond:F0} images/s"));
         }
 
         return Bar(terminal, 0, null, test.Top1, MinTop1);
@@ -174,8 +184,10 @@ internal abstract class TrainingVerb : Verb
 /// <param name="ImagesPerSecond">Training throughput of this run, evaluation excluded.</param>
 /// <param name="Seconds">Time of this run, evaluation between epochs included.</param>
 /// <param name="Loss">Mean training loss of the last epoch.</param>
+/// <param name="MeanPayloadBytes">Mean bytes that a learned codec produced per test image, without the header of a frame; 0 without one.</param>
 internal sealed record TrainingReport(
-    string Network, string Data, string Out, double Top1, int TestImages, int Epochs, int Batch, int Threads, double ImagesPerSecond, double Seconds, double Loss)
+    string Network, string Data, string Out, double Top1, int TestImages, int Epochs, int Batch, int Threads, double ImagesPerSecond, double Seconds, double Loss,
+    double MeanPayloadBytes)
 {
     /// <summary>Schema name.</summary>
     public string Schema { get; init; } = "coinference.training/1";

@@ -11,4 +11,7 @@ public sealed record CodecOptions
     /// largest calibrated value.
     /// </summary>
     public bool Clip { get; init; } = true;
+
+    /// <summary>The range of every channel, as a learned code has it; null to calibrate ranges.</summary>
+    public CodeRange? Given { get; init; }
 }

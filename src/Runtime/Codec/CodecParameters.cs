@@ -108,7 +108,11 @@ internal sealed record CodecParameters(
             (float Minimum, float Maximum)[] ends = Array.ConvertAll(channels, samples.Range);
             float low = ends.Min(end => end.Minimum);
             float high = ends.Max(end => end.Maximum);
-            if (options.Clip)
+            if (options.Given is { } given)
+            {
+                (low, high) = (given.Low, given.High);
+            }
+            else if (options.Clip)
             {
                 var histogram = new ClippingRange.SampleHistogram(low, high);
                 foreach (int channel in channels) histogram.Add(samples.Sample(channel));

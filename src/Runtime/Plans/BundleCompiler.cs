@@ -85,7 +85,7 @@ public static class BundleCompiler
         float[] features = Features(deviceHalf, cut.Shape, calibration, preprocessing, precise);
         try
         {
-            return Bundle.Create(plan, deviceHalf, edge, FeatureCodec.Calibrate(features, cut.Shape, decision), preprocessing);
+            return Bundle.Create(plan, deviceHalf, edge, FeatureCodec.Calibrate(features, cut.Shape, decision, new CodecOptions { Given = CodeRange.Of(pruned, cut.Value) }), preprocessing);
         }
         catch (ArgumentException failure)
         {
@@ -93,7 +93,8 @@ public static class BundleCompiler
         }
     }
 
-    private static float[] Features(Graph? device, TensorShape shape, ImageSet images, Preprocessing preprocessing, bool precise)
+    /// <summary>The features of calibration images at a cut, row after row; of the images themselves without a device half.</summary>
+    internal static float[] Features(Graph? device, TensorShape shape, ImageSet images, Preprocessing preprocessing, bool precise)
     {
         int count = Math.Min(CodecImages, images.Count);
         var features = new float[checked(count * shape.Count)];

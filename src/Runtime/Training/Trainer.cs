@@ -48,7 +48,7 @@ public sealed class Trainer : IDisposable
         ArgumentNullException.ThrowIfNull(options);
         (_train, _validation, _options) = (train, validation, options);
         if (train.Count < options.BatchSize) throw new ArgumentException($"{train.Count} training images are fewer than one batch of {options.BatchSize}.", nameof(train));
-        _network = new TrainingNetwork(graph, options.BatchSize, options.Threads);
+        _network = new TrainingNetwork(graph, options.BatchSize, options.Threads, options.RateWeight);
         if (_network.ImageShape != (train.Channels, train.Height, train.Width) || _network.Classes < train.Classes)
         {
             throw new ArgumentException(
@@ -157,7 +157,7 @@ public sealed class Trainer : IDisposable
         _network.Backward(_gradients);
         if (float.IsFinite(_options.ClipNorm)) _optimizer.Clip(_options.ClipNorm);
         _optimizer.Step(_schedule.At(_position.Epoch + ((double)_position.Step / _steps)));
-        _position.LossSum += loss;
+        _position.LossSum += loss + _network.RateLoss;
         _position.Correct += correct;
     }
 
@@ -232,6 +232,7 @@ public sealed class Trainer : IDisposable
         string.Create(CultureInfo.InvariantCulture, $"optimizer {_options.Optimizer} rate {_options.LearningRate:R} momentum {_options.Momentum:R} decay {_options.WeightDecay:R} clip {_options.ClipNorm:R}"),
         string.Create(CultureInfo.InvariantCulture, $"schedule {_options.Schedule} warm-up {_options.WarmUpEpochs:R}"),
         $"loss {_options.Loss}, teacher {(_options.Teacher is null ? "none" : ModelHash.Of(OnnxModel.Serialize(_options.Teacher)))}",
+        string.Create(CultureInfo.InvariantCulture, $"rate weight {_options.RateWeight:R}"),
         $"augmentation {_options.Augmentation}",
         $"preprocessing {_options.Preprocessing.Name}",
         $"zeros {(_options.KeepsZeros ? "kept" : "free")}",

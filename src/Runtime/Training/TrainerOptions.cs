@@ -36,6 +36,9 @@ public sealed record TrainerOptions
     /// <summary>Loss.</summary>
     public ClassificationLoss Loss { get; init; } = new();
 
+    /// <summary>Weight in the loss of a bit per image that the levels of quantizers carry; 0 for none.</summary>
+    public float RateWeight { get; init; }
+
     /// <summary>Network whose scores are followed when the loss distils; null for none.</summary>
     public Graph? Teacher { get; init; }
 

@@ -30,9 +30,10 @@ public sealed unsafe class TrainingNetwork : IDisposable
     /// <param name="graph">One float input [N, C, H, W], one output [N, classes]; batch normalizations train, folded ones stay folded.</param>
     /// <param name="batch">Images per step.</param>
     /// <param name="threads">Threads; results do not depend on their number.</param>
+    /// <param name="rateWeight">Weight in the loss of a bit per image that the levels of quantizers (QuantizeLinear with DequantizeLinear) carry; 0 for none.</param>
     /// <exception cref="NotSupportedException">A node cannot be trained through; the message names it and what is supported.</exception>
     /// <exception cref="InvalidDataException">Nodes and shapes do not fit each other.</exception>
-    public TrainingNetwork(Graph graph, int batch, int threads)
+    public TrainingNetwork(Graph graph, int batch, int threads, float rateWeight = 0)
     {
         ArgumentNullException.ThrowIfNull(graph);
         ArgumentOutOfRangeException.ThrowIfLessThan(batch, 1);
@@ -40,7 +41,7 @@ public sealed unsafe class TrainingNetwork : IDisposable
         bool normalizes = open.Nodes.Exists(node => node.OpType == "BatchNormalization");
         Graph = GraphSimplifier.Simplify(open, batch, foldsAffine: !normalizes);
         Batch = batch;
-        _compiled = StepCompiler.Compile(Graph, batch);
+        _compiled = StepCompiler.Compile(Graph, batch, rateWeight);
         bool large = _compiled.Parameters.Sum(parameter => (long)parameter.Values.Length) > LargeNetworkParameters;
         _parts = Math.Min(batch, large ? MostPartsOfLargeNetwork : MostParts);
         foreach (TrainingStep step in _compiled.Steps) step.RequireBorders();
@@ -67,6 +68,12 @@ public sealed unsafe class TrainingNetwork : IDisposable
 
     /// <summary>Weights, biases, normalizations and their running statistics.</summary>
     public IReadOnlyList<TrainingParameter> Parameters => _compiled.Parameters;
+
+    /// <summary>Bits per image that the levels of quantizers carried in the last <see cref="Forward"/>, by the frequencies of each channel in the batch; 0 without a rate weight.</summary>
+    public double Rate => _compiled.Quantizers.Sum(step => step.Rate);
+
+    /// <summary>What the rate adds to the loss.</summary>
+    internal double RateLoss => _compiled.Quantizers.Sum(step => step.Loss);
 
     internal BorderedMap Images => _compiled.Images.Map;
 

@@ -118,6 +118,18 @@ public class StepGradientTests
     }
 
     [Theory]
+    [InlineData(2, 2)]
+    [InlineData(1, 3)]
+    public void Repeated_pixels(int vertical, int horizontal)
+    {
+        var graph = new TrainableGraph(3, 4, 5);
+        graph.Floats("scales", 1, 1, vertical, horizontal);
+        string repeated = graph.Node("Resize", [graph.Pointwise("front", graph.Input, 3, 18), "", "scales"],
+            ("mode", "nearest"), ("coordinate_transformation_mode", "asymmetric"), ("nearest_mode", "floor"));
+        Check(graph.Flattened(repeated));
+    }
+
+    [Theory]
     [InlineData("resnet8")]
     [InlineData("mobilenetv2-cifar")]
     [InlineData("vgg11-cifar")]

@@ -40,10 +40,14 @@ internal sealed class TrainableGraph
 
     public string Ints(string name, params long[] values) => Store(name, Tensor.From<long>(new TensorShape(values.Length), values));
 
+    public void Floats(string name, params float[] values) => Store(name, Tensor.From<float>(new TensorShape(values.Length), values));
+
+    public void Scalar(string name, float value) => Store(name, Tensor.Scalar(value));
+
     public void Scalars()
     {
-        Store("low", Tensor.Scalar(-0.4f));
-        Store("high", Tensor.Scalar(0.5f));
+        Scalar("low", -0.4f);
+        Scalar("high", 0.5f);
     }
 
     /// <summary>A 1x1 convolution with bias: something to train in front of an operator without parameters.</summary>

@@ -1,6 +1,7 @@
 using CoInference.Kernels.Reference;
 using CoInference.Kernels.Simd.Training;
 using CoInference.Kernels.Tensors;
+using CoInference.Runtime.Execution.Operators;
 using CoInference.Runtime.Graphs;
 
 namespace CoInference.Runtime.Training.Steps;
@@ -8,7 +9,7 @@ namespace CoInference.Runtime.Training.Steps;
 /// <summary>Turns a simplified graph into steps that train it.</summary>
 internal sealed class StepCompiler
 {
-    private const string Supported = "Conv, Gemm, BatchNormalization, Relu, Clip, Add, Concat, MaxPool, AveragePool, GlobalMaxPool, GlobalAveragePool, Flatten, Slice, Pad, and Softmax at the end";
+    private const string Supported = "Conv, Gemm, BatchNormalization, Relu, Clip, Add, Concat, MaxPool, AveragePool, GlobalMaxPool, GlobalAveragePool, Flatten, Slice, Pad, Resize to a multiple by the nearest pixel, QuantizeLinear before DequantizeLinear, and Softmax at the end";
 
     private readonly Graph _graph;
     private readonly IReadOnlyDictionary<string, ValueSpec> _specs;
@@ -19,10 +20,12 @@ internal sealed class StepCompiler
     private readonly Dictionary<Node, List<Node>> _waiting = [];
     private readonly List<TrainingStep> _steps = [];
     private readonly string _logits;
+    private readonly float _rateWeight;
 
-    private StepCompiler(Graph graph, int batch)
+    private StepCompiler(Graph graph, int batch, float rateWeight)
     {
         _graph = graph;
+        _rateWeight = rateWeight;
         _specs = ShapeInference.Infer(graph, batch: batch);
         _consumers = graph.Consumers();
         if (graph.Inputs.Count != 1 || graph.Outputs.Count != 1)
@@ -37,14 +40,16 @@ internal sealed class StepCompiler
     /// <summary>Compiles.</summary>
     /// <param name="graph">A graph simplified without folding of normalizations.</param>
     /// <param name="batch">Images per step.</param>
+    /// <param name="rateWeight">Weight in the loss of a bit per image that the levels of quantizers carry; 0 for none.</param>
     /// <exception cref="NotSupportedException">A node cannot be trained through; the message names it.</exception>
-    public static CompiledSteps Compile(Graph graph, int batch)
+    public static CompiledSteps Compile(Graph graph, int batch, float rateWeight)
     {
-        var compiler = new StepCompiler(graph, batch);
+        var compiler = new StepCompiler(graph, batch, rateWeight);
         foreach (Node node in graph.Nodes) compiler.Visit(node);
         TrainingValue logits = compiler._values[compiler._logits];
         if (logits.Height * logits.Width != 1) throw new NotSupportedException($"Output {logits} is not a vector of class scores.");
-        return new CompiledSteps(compiler._values[graph.Inputs[0].Name], logits, compiler._steps, [.. compiler._parameters.Values]);
+        return new CompiledSteps(
+            compiler._values[graph.Inputs[0].Name], logits, compiler._steps, [.. compiler._parameters.Values], [.. compiler._steps.OfType<StraightThroughStep>()]);
     }
 
     private void Visit(Node node)
@@ -109,6 +114,9 @@ internal sealed class StepCompiler
             case "Concat": EmitConcat(node, output); break;
             case "Slice": EmitSlice(node, output); break;
             case "Pad": EmitPad(node, output); break;
+            case "Resize": EmitUpsampling(node, output); break;
+            case "QuantizeLinear" when Next(node) is { OpType: "DequantizeLinear" }: break;
+            case "DequantizeLinear": EmitQuantizer(node, output); break;
             default: throw new NotSupportedException($"Node {node} cannot be trained through as it stands; supported are {Supported}.");
         }
     }
@@ -211,6 +219,49 @@ internal sealed class StepCompiler
         Emit(new PlacementStep([from], to, [new Placement(0, 1, from.Height, 0, 1, from.Width, (int)pads[1], (int)pads[2], (int)pads[3], Flattens: false)]));
     }
 
+    private void EmitUpsampling(Node node, string output)
+    {
+        TrainingValue from = Value(node.Inputs[0]), to = Value(output);
+        var inputs = node.Inputs.Select((name, index) => index == 0 ? _specs[name] : name.Length == 0 ? null : ValueSpec.Of(Constant(node, name))).ToArray();
+        (AxisResize[] axes, ResizeSettings settings) = ResizeOperators.Describe(new NodeContext(node, _graph.Opset, inputs));
+        foreach (AxisResize axis in axes)
+        {
+            int before = Shape(node.Inputs[0])[axis.Axis], times = axis.Size / before;
+            (int Source, double Weight)[][] taps = Resizing.Taps(axis, before, settings);
+            if ((axis.Axis < 2 && times != 1) || axis.Size != times * before || taps.Where((place, i) => place is not [(var at, 1.0)] || at != i / times).Any())
+                throw new NotSupportedException($"Node {node} cannot be trained through: expected rows and columns repeated a whole number of times.");
+        }
+
+        Emit(new UpsampleStep(from, to));
+    }
+
+    /// <summary>The pair of QuantizeLinear and DequantizeLinear, where the second one stands.</summary>
+    private void EmitQuantizer(Node node, string output)
+    {
+        Node? quantize = _graph.Nodes.Find(candidate => candidate.OpType == "QuantizeLinear" && candidate.Outputs[0] == node.Inputs[0]);
+        if (quantize is null || Next(quantize) != node || Scale(quantize) is not { } scale || Scale(node) != scale || ZeroPoint(quantize) is not { } zero || ZeroPoint(node) != zero)
+            throw new NotSupportedException($"Node {node} cannot be trained through: expected one scale and one zero point, the same as those of a QuantizeLinear before it.");
+        int lowest = zero.Type == ElementType.Int8 ? sbyte.MinValue : byte.MinValue, highest = zero.Type == ElementType.Int8 ? sbyte.MaxValue : byte.MaxValue;
+
+        // A clamp in front may leave fewer levels than the type has.
+        if (_graph.Nodes.Find(candidate => candidate.Outputs.Contains(quantize.Inputs[0])) is { OpType: "Clip" or "Relu" } clamp)
+        {
+            ActivationBounds bounds = Bounds(clamp);
+            lowest = (int)Math.Clamp(Math.Round(bounds.Low / scale) + zero.Value, lowest, highest);
+            highest = (int)Math.Clamp(Math.Round(bounds.High / scale) + zero.Value, lowest, highest);
+        }
+
+        if (highest == lowest) throw new NotSupportedException($"Node {quantize} has a single level; training needs two.");
+        Emit(new StraightThroughStep(Value(quantize.Inputs[0]), Value(output), new QuantizerLevels(scale, zero.Value, lowest, highest), _rateWeight));
+
+        float? Scale(Node part) => Constant(part, part.Inputs[1]) is { Type: ElementType.Float32, Count: 1 } tensor && tensor.Values<float>()[0] > 0 ? tensor.Values<float>()[0] : null;
+
+        (ElementType Type, int Value)? ZeroPoint(Node part) => part.Input(2) is not { } name ? (ElementType.UInt8, 0)
+            : Constant(part, name) is not { Count: 1 } tensor ? null
+            : tensor.Type == ElementType.Int8 ? (tensor.Type, (sbyte)tensor.Bytes[0])
+            : tensor.Type == ElementType.UInt8 ? (tensor.Type, tensor.Bytes[0]) : null;
+    }
+
     private ActivationBounds Bounds(Node node)
     {
         if (node.OpType == "Relu") return new ActivationBounds(0, float.PositiveInfinity);
@@ -253,4 +304,6 @@ internal sealed class StepCompiler
 /// <param name="Logits">Class scores before any softmax.</param>
 /// <param name="Steps">Steps in the order in which they run.</param>
 /// <param name="Parameters">Everything that training changes.</param>
-internal sealed record CompiledSteps(TrainingValue Images, TrainingValue Logits, IReadOnlyList<TrainingStep> Steps, IReadOnlyList<TrainingParameter> Parameters);
+/// <param name="Quantizers">The quantizers among the steps.</param>
+internal sealed record CompiledSteps(
+    TrainingValue Images, TrainingValue Logits, IReadOnlyList<TrainingStep> Steps, IReadOnlyList<TrainingParameter> Parameters, IReadOnlyList<StraightThroughStep> Quantizers);
