@@ -21,14 +21,17 @@ public static class Bottleneck
     /// <summary>Name of the value that crosses.</summary>
     public const string Code = "bottleneck.code";
 
-    private const string Encoded = "bottleneck.encoded", Quantized = "bottleneck.quantized", Restored = "bottleneck.restored";
-    private const string Decoder = "bottleneck.decoder", Decoded = "bottleneck.decoded", Result = "bottleneck.feature";
+    private const string Encoder = "bottleneck.encoder", Encoded = "bottleneck.encoded", Normalized = "bottleneck.normalized", Quantized = "bottleneck.quantized", Restored = "bottleneck.restored";
+    private const string Decoder = "bottleneck.decoder", Decoded = "bottleneck.decoded", Restandardized = "bottleneck.standardized", Result = "bottleneck.feature";
 
-    /// <summary>Calibration images that place the code within its range, when there are as many.</summary>
+    /// <summary>Calibration images that place the code within its range before training, when there are as many.</summary>
     public const int PlacedImages = 64;
 
-    /// <summary>Mean and deviation of a channel of the code before training: most of it inside [0, 1].</summary>
-    private const double Mean = 0.5, Deviation = 0.25;
+    /// <summary>
+    /// Mean and deviation of a channel of the code before training: most of it inside [0, 1]. The normalization keeps it
+    /// there: without one, the code drifts beyond the clamp, where no gradient brings it back.
+    /// </summary>
+    private const float Mean = 0.5f, Deviation = 0.25f;
 
     /// <summary>A network with an untrained bottleneck and its quantizer.</summary>
     /// <param name="graph">A simplified network.</param>
@@ -59,17 +62,18 @@ public static class Bottleneck
         var random = new SplitMix64(seed);
         int features = cut.Shape[1];
         Tensor encoder = Weights(ref random, spec.Channels, features, spec.Kernel);
-        float[] shift = Place(graph, cut, encoder, spec, calibration, preprocessing);
-        result.Initializers.Add("bottleneck.encoder.weight", encoder);
-        result.Initializers.Add("bottleneck.encoder.bias", Tensor.From<float>(new TensorShape(spec.Channels), shift));
+        result.Initializers.Add($"{Encoder}.weight", encoder);
+        (float[] means, float[] variances) = Moments(graph, cut, encoder, spec, calibration, preprocessing);
+        AddNormalization(result, Encoder, means, variances, Deviation, Mean);
         result.Initializers.Add("bottleneck.low", Tensor.Scalar(0f));
         result.Initializers.Add("bottleneck.high", Tensor.Scalar(1f));
         result.Initializers.Add("bottleneck.step", Tensor.Scalar(1f / (spec.Levels - 1)));
         result.Initializers.Add("bottleneck.zero", Tensor.Scalar<byte>(0));
         var nodes = new List<Node>
         {
-            Convolution("bottleneck.encoder", spec.Cut, Encoded, spec.Kernel, spec.Stride),
-            Node("bottleneck.clamp", "Clip", [Encoded, "bottleneck.low", "bottleneck.high"], Code),
+            Convolution(Encoder, spec.Cut, Encoded, spec.Kernel, spec.Stride),
+            Normalization(Encoder, Encoded, Normalized),
+            Node("bottleneck.clamp", "Clip", [Normalized, "bottleneck.low", "bottleneck.high"], Code),
             Node("bottleneck.quantize", "QuantizeLinear", [Code, "bottleneck.step", "bottleneck.zero"], Quantized),
             Node("bottleneck.dequantize", "DequantizeLinear", [Quantized, "bottleneck.step", "bottleneck.zero"], Restored),
         };
@@ -85,16 +89,17 @@ public static class Bottleneck
         }
 
         result.Initializers.Add($"{Decoder}.weight", Weights(ref random, features, spec.Channels, spec.Kernel));
-        result.Initializers.Add($"{Decoder}.bias", new Tensor(ElementType.Float32, new TensorShape(features)));
-        nodes.Add(Convolution(Decoder, code, isRectified ? Decoded : Result, spec.Kernel, 1));
-        if (isRectified) nodes.Add(Node("bottleneck.relu", "Relu", [Decoded], Result));
+        AddNormalization(result, Decoder, new float[features], [.. Enumerable.Repeat(1f, features)], 1, 0);
+        nodes.Add(Convolution(Decoder, code, Decoded, spec.Kernel, 1));
+        nodes.Add(Normalization(Decoder, Decoded, isRectified ? Restandardized : Result));
+        if (isRectified) nodes.Add(Node("bottleneck.relu", "Relu", [Restandardized], Result));
         result.Nodes.InsertRange(producer + 1, nodes);
         result.Opset = Math.Max(result.Opset, 13);
         result.Metadata[CodeRange.MetadataKey] = new CodeRange(Code, 0, 1).ToString();
         return result;
     }
 
-    /// <summary>The network to deploy: without the quantizer that stood in for the codec.</summary>
+    /// <summary>The network to deploy: simplified, without the quantizer that stood in for the codec.</summary>
     /// <param name="trained">A network of <see cref="Insert"/>, trained or not.</param>
     public static Graph WithoutQuantizer(Graph trained)
     {
@@ -109,8 +114,7 @@ public static class Bottleneck
             }
         }
 
-        GraphSimplifier.RemoveDeadNodes(result);
-        return result;
+        return GraphSimplifier.Simplify(result);
     }
 
     /// <summary>Cuts a network at its code and calibrates the codec between the halves.</summary>
@@ -139,7 +143,7 @@ public static class Bottleneck
 
     private static Node Convolution(string name, string input, string output, int kernel, int stride)
     {
-        Node node = Node(name, "Conv", [input, $"{name}.weight", $"{name}.bias"], output);
+        Node node = Node(name, "Conv", [input, $"{name}.weight"], output);
         long pad = kernel / 2;
         node.Attributes.Add("kernel_shape", new long[] { kernel, kernel });
         node.Attributes.Add("pads", new[] { pad, pad, pad, pad });
@@ -156,13 +160,25 @@ public static class Bottleneck
         return tensor;
     }
 
-    /// <summary>Scales the encoder so that each channel of the code has the wanted mean and deviation; returns the biases.</summary>
-    private static float[] Place(Graph graph, Cut cut, Tensor encoder, BottleneckSpec spec, ImageSet calibration, Preprocessing preprocessing)
+    private static Node Normalization(string name, string input, string output) =>
+        Node($"{name}.norm", "BatchNormalization", [input, $"{name}.scale", $"{name}.shift", $"{name}.mean", $"{name}.variance"], output);
+
+    private static void AddNormalization(Graph graph, string name, float[] means, float[] variances, float scale, float shift)
+    {
+        var shape = new TensorShape(means.Length);
+        graph.Initializers.Add($"{name}.scale", Tensor.From<float>(shape, [.. Enumerable.Repeat(scale, means.Length)]));
+        graph.Initializers.Add($"{name}.shift", Tensor.From<float>(shape, [.. Enumerable.Repeat(shift, means.Length)]));
+        graph.Initializers.Add($"{name}.mean", Tensor.From<float>(shape, means));
+        graph.Initializers.Add($"{name}.variance", Tensor.From<float>(shape, variances));
+    }
+
+    /// <summary>Mean and variance of each channel of the untrained code before its normalization.</summary>
+    private static (float[] Means, float[] Variances) Moments(
+        Graph graph, Cut cut, Tensor encoder, BottleneckSpec spec, ImageSet calibration, Preprocessing preprocessing)
     {
         Graph device = GraphSplitter.Split(graph, cut).Device;
-        device.Initializers.Add("bottleneck.encoder.weight", encoder);
-        device.Initializers.Add("bottleneck.encoder.bias", new Tensor(ElementType.Float32, new TensorShape(spec.Channels)));
-        device.Nodes.Add(Convolution("bottleneck.encoder", spec.Cut, Encoded, spec.Kernel, spec.Stride));
+        device.Initializers.Add($"{Encoder}.weight", encoder);
+        device.Nodes.Add(Convolution(Encoder, spec.Cut, Encoded, spec.Kernel, spec.Stride));
         device.Outputs.Clear();
         device.Outputs.Add(new ValueInfo(Encoded, ElementType.Float32, null));
         using Session session = Session.Create(device);
@@ -181,17 +197,8 @@ public static class Bottleneck
             }
         }
 
-        var shift = new float[spec.Channels];
-        Span<float> weights = encoder.Values<float>();
-        int taps = weights.Length / spec.Channels;
-        for (int channel = 0; channel < shift.Length; channel++)
-        {
-            double count = (double)images * pixels, mean = sums[channel] / count, variance = (squares[channel] / count) - (mean * mean);
-            double scale = Deviation / Math.Sqrt(Math.Max(variance, 1e-12));
-            foreach (ref float weight in weights.Slice(channel * taps, taps)) weight *= (float)scale;
-            shift[channel] = (float)(Mean - (scale * mean));
-        }
-
-        return shift;
+        double count = (double)images * pixels;
+        double[] means = Array.ConvertAll(sums, sum => sum / count);
+        return (Array.ConvertAll(means, mean => (float)mean), [.. squares.Zip(means, (square, mean) => (float)Math.Max(0, (square / count) - (mean * mean)))]);
     }
 }
