@@ -12,7 +12,7 @@ public class CommandTests
     {
         (int code, string output, string error) = Run("--help");
         Assert.Equal((0, ""), (code, error));
-        foreach (string verb in new[] { "devices", "inspect", "kernels", "profile", "eval", "create", "train", "finetune", "search", "compile", "serve", "run", "report", "compare", "demo" })
+        foreach (string verb in new[] { "devices", "inspect", "kernels", "profile", "eval", "create", "train", "finetune", "bottleneck", "search", "compile", "serve", "run", "report", "compare", "demo" })
             Assert.Contains(verb, output, StringComparison.Ordinal);
     }
 
@@ -45,6 +45,8 @@ public class CommandTests
     [InlineData("train resnet8 --data shapes10 --out net.onnx --augment rotate")]
     [InlineData("finetune model.onnx --data shapes10 --out net.onnx --lr 0")]
     [InlineData("finetune model.onnx --data shapes10 --out net.onnx --distill 2")]
+    [InlineData("finetune model.onnx --data shapes10 --out net.onnx --bundle dir")]
+    [InlineData("bottleneck model.onnx --data shapes10 --out net.onnx --cut a --channels 4 --bits 9")]
     public void A_wrong_command_line_is_one_line_and_exit_code_2(string arguments)
     {
         (int code, string output, string error) = Run(arguments.Split(' '));

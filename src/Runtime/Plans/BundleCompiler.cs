@@ -42,22 +42,36 @@ public static class BundleCompiler
         ArgumentNullException.ThrowIfNull(canonical);
         ArgumentNullException.ThrowIfNull(plan);
         CheckImages(canonical, calibration);
-        Graph pruned = canonical;
-        if (plan.Groups.Any(group => group.Sparsity > 0 || group.KeptChannels < group.Channels))
-        {
-            options ??= new PrunerOptions();
-            Tensor images = Preprocess(calibration, preprocessing, options.Refit.Images);
-            try
-            {
-                pruned = Pruner.Create(canonical, images, options, cancellation).Apply(plan.Groups, cancellation);
-            }
-            catch (ArgumentException failure)
-            {
-                throw new InvalidDataException($"The plan's field 'groups' does not fit the network: {failure.Message}", failure);
-            }
-        }
+        return CompilePruned(Prune(canonical, plan, calibration, preprocessing, options, cancellation), plan, calibration, preprocessing, precise);
+    }
 
-        return CompilePruned(pruned, plan, calibration, preprocessing, precise);
+    /// <summary>The network as a plan's groups leave it, re-fitted.</summary>
+    /// <param name="canonical">The simplified network that the plan was made for.</param>
+    /// <param name="plan">The plan.</param>
+    /// <param name="calibration">Images from the training split for the re-fit; labels are not used.</param>
+    /// <param name="preprocessing">How pixels become network input.</param>
+    /// <param name="options">How to prune; null for the defaults.</param>
+    /// <param name="cancellation">Stops the re-fit.</param>
+    /// <exception cref="InvalidDataException">The plan does not fit the network; the message names the field.</exception>
+    /// <exception cref="OperationCanceledException">Cancelled.</exception>
+    public static Graph Prune(
+        Graph canonical, Plan plan, ImageSet calibration, Preprocessing preprocessing, PrunerOptions? options = null, CancellationToken cancellation = default)
+    {
+        ArgumentNullException.ThrowIfNull(canonical);
+        ArgumentNullException.ThrowIfNull(plan);
+        ArgumentNullException.ThrowIfNull(preprocessing);
+        CheckImages(canonical, calibration);
+        if (!plan.Groups.Any(group => group.Sparsity > 0 || group.KeptChannels < group.Channels)) return canonical;
+        options ??= new PrunerOptions();
+        Tensor images = Preprocess(calibration, preprocessing, options.Refit.Images);
+        try
+        {
+            return Pruner.Create(canonical, images, options, cancellation).Apply(plan.Groups, cancellation);
+        }
+        catch (ArgumentException failure)
+        {
+            throw new InvalidDataException($"The plan's field 'groups' does not fit the network: {failure.Message}", failure);
+        }
     }
 
     /// <summary>Compiles a network that has been pruned already: cuts it and calibrates the codec.</summary>
