@@ -12,10 +12,11 @@ namespace CoInference.Agent.Baselines;
 /// <param name="Codec">How the feature is compressed; null when nothing crosses, or the image itself.</param>
 /// <param name="Predicted">Predicted latency; null for an edge-only plan, whose image coding is only known from a run.</param>
 /// <param name="InputCoding">How the image crosses, for an edge-only plan.</param>
+/// <param name="JpegQuality">Quality of JPEG images.</param>
 /// <param name="Note">What to know about it.</param>
 public sealed record NamedPlan(
     string Name, Cut Cut, IReadOnlyList<GroupDecision> Groups, CodecDecision? Codec, LatencyBreakdown? Predicted,
-    InputCoding InputCoding = InputCoding.Pixels, string Note = "");
+    InputCoding InputCoding = InputCoding.Pixels, int JpegQuality = 75, string Note = "");
 
 /// <summary>The plans that need no search.</summary>
 public static class BaselinePlans
@@ -23,13 +24,18 @@ public static class BaselinePlans
     /// <summary>Name of the fastest cut with features of eight bits and nothing pruned.</summary>
     public const string EightBitCutName = "best 8-bit cut";
 
+    /// <summary>How the names of plans that send the image as JPEG begin. The image itself suffers, so they set no relative budget.</summary>
+    public const string JpegName = "edge only, JPEG";
+
     private const int PlainBits = 32;
     private const int HandBits = 4;
     private const double HandFirstSparsity = 0.25, HandLastSparsity = 0.5;
 
+    private static readonly int[] JpegQualities = [90, 75, 50];
+
     /// <summary>
-    /// Those that prune nothing: the device alone; the edge alone with raw pixels and with PNG; the fastest cut with plain
-    /// floats, which is what Neurosurgeon (Kang et al., 2017) chooses; the fastest cut with eight bits. They set a relative budget.
+    /// Those that prune nothing: the device alone; the edge alone with raw pixels, with PNG and, where libjpeg-turbo is installed, with JPEG of three qualities; the fastest cut with plain
+    /// floats, which is what Neurosurgeon (Kang et al., 2017) chooses; the fastest cut with eight bits. All but JPEG set a relative budget.
     /// </summary>
     /// <param name="cuts">All cuts of the network, input and output included.</param>
     /// <param name="pricer">Prices decisions.</param>
@@ -43,7 +49,14 @@ public static class BaselinePlans
             new("device only", output, [], null, pricer.Price(output, whole, null)),
             new("edge only, raw", input, [], null, null),
         };
-        if (images.Channels is 1 or 3) plans.Add(new NamedPlan("edge only, PNG", input, [], null, null, InputCoding.Png));
+        if (images.Channels is 1 or 3)
+        {
+            string note = JpegCodec.IsAvailable ? "" : "JPEG is left out: libjpeg-turbo is not installed";
+            plans.Add(new NamedPlan("edge only, PNG", input, [], null, null, InputCoding.Png, Note: note));
+            if (JpegCodec.IsAvailable)
+                plans.AddRange(JpegQualities.Select(quality => new NamedPlan($"{JpegName} {quality}", input, [], null, null, InputCoding.Jpeg, quality)));
+        }
+
         (Cut Cut, HalfPrices Halves)[] interior = [.. cuts.Where(cut => cut.Kind == CutKind.Interior).Select(cut => (cut, pricer.Halves(cut, [])))];
         if (interior.Length == 0) return plans;
         plans.Add(Fastest("best plain cut", PlainBits, entropyCoded: false));

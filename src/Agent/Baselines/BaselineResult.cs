@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using CoInference.Runtime.Plans;
 
 namespace CoInference.Agent.Baselines;
@@ -31,4 +32,8 @@ public sealed record BaselineResult
 
     /// <summary>What to know about it; why it is missing, when it is.</summary>
     public string Note { get; init; } = "";
+
+    /// <summary>Whether a relative budget counts this baseline: it changes neither the network nor, beyond eight bits of a feature, what crosses.</summary>
+    [JsonIgnore]
+    public bool SetsBudget => !Decided && !Name.StartsWith(BaselinePlans.JpegName, StringComparison.Ordinal);
 }

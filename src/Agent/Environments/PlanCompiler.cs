@@ -43,8 +43,9 @@ public sealed class PlanCompiler
     /// <param name="groups">Sparsity decisions; groups without one stay dense.</param>
     /// <param name="codec">How the feature is compressed; null when nothing crosses, or the image itself.</param>
     /// <param name="coding">How the image crosses where it does.</param>
-    public Plan ToPlan(Cut cut, IReadOnlyList<GroupDecision> groups, CodecDecision? codec, InputCoding coding = InputCoding.Pixels) =>
-        _template with { Cut = cut.Value, Groups = groups, Codec = codec, InputCoding = coding };
+    /// <param name="jpegQuality">Quality of JPEG images.</param>
+    public Plan ToPlan(Cut cut, IReadOnlyList<GroupDecision> groups, CodecDecision? codec, InputCoding coding = InputCoding.Pixels, int jpegQuality = 75) =>
+        _template with { Cut = cut.Value, Groups = groups, Codec = codec, InputCoding = coding, JpegQuality = jpegQuality };
 
     /// <summary>Compiles a plan.</summary>
     /// <exception cref="InvalidDataException">The plan does not fit the network.</exception>

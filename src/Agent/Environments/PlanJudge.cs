@@ -28,7 +28,7 @@ public sealed class PlanJudge
         {
             { Device: { } device, Edge: { } edge } => Evaluator.Evaluate(device, bundle.Codec, edge, images, _options, cancellation),
             { Device: { } device } => Evaluator.Evaluate(device, images, _options, cancellation),
-            _ => Evaluator.Evaluate(bundle.Edge!, images, _options, cancellation),
+            _ => Evaluator.Evaluate(bundle.Edge!, plan.InputCoding == InputCoding.Jpeg ? JpegCodec.RoundTrip(images, plan.JpegQuality) : images, _options, cancellation),
         }).Top1;
     }
 }

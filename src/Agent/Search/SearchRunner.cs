@@ -71,7 +71,7 @@ public sealed class SearchRunner : IDisposable
         Report("baselines");
         List<NamedPlan> plans = [.. BaselinePlans.Unpruned(_bench.Cuts, _bench.Pricer, _bench.JudgeImages)];
         List<BaselineResult> baselines = _journal.Baselines.Count > 0 ? [.. _journal.Baselines] : [.. plans.Select(plan => _bench.Assess(plan, _cancellation))];
-        BaselineResult fastest = baselines.MinBy(baseline => baseline.Predicted!.TotalMs)!;
+        BaselineResult fastest = baselines.Where(baseline => baseline.SetsBudget).MinBy(baseline => baseline.Predicted!.TotalMs)!;
         double budgetMs = _journal.BudgetMs ?? _request.Budget.Milliseconds(fastest.Predicted!.TotalMs);
 
         Report("screening cuts");

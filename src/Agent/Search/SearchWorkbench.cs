@@ -83,7 +83,7 @@ internal sealed class SearchWorkbench : IDisposable
         return problems;
     }
 
-    public Plan ToPlan(NamedPlan named) => _compiler.ToPlan(named.Cut, named.Groups, named.Codec, named.InputCoding);
+    public Plan ToPlan(NamedPlan named) => _compiler.ToPlan(named.Cut, named.Groups, named.Codec, named.InputCoding, named.JpegQuality);
 
     public Bundle Compile(Plan plan, CancellationToken cancellation) => _compiler.Compile(plan, cancellation);
 
@@ -138,10 +138,10 @@ internal sealed class SearchWorkbench : IDisposable
     /// <summary>Stops the threads.</summary>
     public void Dispose() => _workers.Dispose();
 
-    /// <summary>Plans that neither prune nor compress answer like the whole network, which is judged once.</summary>
+    /// <summary>Plans that neither prune nor lose anything on the wire answer like the whole network, which is judged once.</summary>
     private double Accuracy(NamedPlan named, ImageSet images, string set, CancellationToken cancellation)
     {
-        bool exact = named.Codec is null or { Bits: > 8 } && !named.Groups.Any(group => group.Sparsity > 0);
+        bool exact = named.Codec is null or { Bits: > 8 } && named.InputCoding != InputCoding.Jpeg && !named.Groups.Any(group => group.Sparsity > 0);
         if (exact && _unprunedAccuracy.TryGetValue(set, out double known)) return known;
         double accuracy = _judge.Accuracy(ToPlan(named), images, cancellation);
         if (exact) _unprunedAccuracy[set] = accuracy;

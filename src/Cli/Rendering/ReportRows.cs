@@ -37,7 +37,7 @@ internal static class ReportRows
     public static string Headline(SearchReport report)
     {
         LatencyBreakdown? plan = report.PlanResult.Measured ?? report.PlanResult.Predicted;
-        BaselineResult fastest = report.Baselines.Where(baseline => !baseline.Decided && (baseline.Measured ?? baseline.Predicted) is not null)
+        BaselineResult fastest = report.Baselines.Where(baseline => baseline.SetsBudget && (baseline.Measured ?? baseline.Predicted) is not null)
             .MinBy(baseline => (baseline.Measured ?? baseline.Predicted)!.TotalMs)!;
         double ratio = plan!.TotalMs / (fastest.Measured ?? fastest.Predicted)!.TotalMs;
         return string.Create(CultureInfo.InvariantCulture,

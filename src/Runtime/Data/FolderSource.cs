@@ -1,7 +1,7 @@
 namespace CoInference.Runtime.Data;
 
 /// <summary>
-/// PNG images in one folder per class. The class folders lie in <c>train</c>, <c>val</c> (or <c>validation</c>) and
+/// PNG and JPEG images in one folder per class. The class folders lie in <c>train</c>, <c>val</c> (or <c>validation</c>) and
 /// <c>test</c> folders, or directly in the given one; a missing search-validation split is carved from training, a
 /// missing set of split folders means that a fifth of all images is the test split.
 /// </summary>
@@ -24,7 +24,7 @@ internal sealed class FolderSource(string spec, string folder, int channels, (in
         if (classes.Length is 0 or > MaxClasses) throw new InvalidDataException($"Data folder '{folder}' holds {classes.Length} class folders; 1 to {MaxClasses} are expected.");
 
         List<(string Path, int Label)> files = Choose(split, train, validation, test, classes);
-        if (files.Count == 0) throw new InvalidDataException($"Data folder '{folder}' holds no PNG images for the {split} split.");
+        if (files.Count == 0) throw new InvalidDataException($"Data folder '{folder}' holds no PNG or JPEG images for the {split} split.");
         if (files.Count > limit) files = files[..limit];
         return Decode(files, classes.Length);
     }
@@ -56,7 +56,7 @@ internal sealed class FolderSource(string spec, string folder, int channels, (in
         int height = 0, width = 0, imageBytes = 0;
         for (int i = 0; i < files.Count; i++)
         {
-            PixelImage image = PngDecoder.Decode(DataFiles.Read(files[i].Path), files[i].Path);
+            PixelImage image = ImageFile.Decode(DataFiles.Read(files[i].Path), files[i].Path);
             if (size is { } target) image = ImageResizer.Fit(image, target.Height, target.Width, crop);
             if (pixels is null)
             {
@@ -88,7 +88,7 @@ internal sealed class FolderSource(string spec, string folder, int channels, (in
         {
             string path = Path.Combine(root, classes[label]);
             if (!Directory.Exists(path)) continue;
-            files.AddRange(Directory.EnumerateFiles(path).Where(file => file.EndsWith(".png", StringComparison.OrdinalIgnoreCase))
+            files.AddRange(Directory.EnumerateFiles(path).Where(ImageFile.HasImageName)
                 .Order(StringComparer.Ordinal).Select(file => (file, label)));
         }
 

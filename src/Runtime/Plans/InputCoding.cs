@@ -13,4 +13,8 @@ public enum InputCoding
     /// <summary>A PNG file: lossless, usually smaller.</summary>
     [JsonStringEnumMemberName("png")]
     Png,
+
+    /// <summary>A JPEG file, through libjpeg-turbo: small, but lossy.</summary>
+    [JsonStringEnumMemberName("jpeg")]
+    Jpeg,
 }

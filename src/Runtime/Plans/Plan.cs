@@ -58,6 +58,9 @@ public sealed record Plan
     /// <summary>How an image crosses when the cut is the network's input and <see cref="Codec"/> is null.</summary>
     public InputCoding InputCoding { get; init; }
 
+    /// <summary>Quality of <see cref="InputCoding.Jpeg"/>, 1 to 100; unused otherwise.</summary>
+    public int JpegQuality { get; init; } = 75;
+
     /// <summary>How pixels become network input; null when the plan leaves it to whoever compiles it.</summary>
     public Preprocessing? Preprocessing { get; init; }
 

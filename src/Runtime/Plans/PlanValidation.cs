@@ -37,7 +37,8 @@ internal static class PlanValidation
         check.Time("budgetMs", plan.BudgetMs);
         if (plan.LatencyTableHash.Length > 0 && !ModelHash.IsHash(plan.LatencyTableHash))
             check.Fail("latencyTableHash", $"'{plan.LatencyTableHash}'", "a SHA-256 in lower-case hex, or empty");
-        if (!Enum.IsDefined(plan.InputCoding)) check.Fail("inputCoding", (int)plan.InputCoding, "'pixels' or 'png'");
+        if (!Enum.IsDefined(plan.InputCoding)) check.Fail("inputCoding", (int)plan.InputCoding, "'pixels', 'png' or 'jpeg'");
+        check.Range("jpegQuality", plan.JpegQuality, 1, 100);
         if (plan.Preprocessing is { } preprocessing) CheckPreprocessing(preprocessing, check);
         if (plan.Bundle is { } bundle) CheckBundle(bundle, check);
     }

@@ -77,14 +77,15 @@ internal sealed class DeviceHalf : IDisposable
 
     private int EncodePixels(ReadOnlySpan<byte> image, Span<byte> payload, out EntropyMode coder)
     {
-        if (_bundle.Plan.InputCoding == InputCoding.Png)
+        if (_bundle.Plan.InputCoding != InputCoding.Pixels)
         {
-            byte[] png = PngEncoder.Encode(PixelImage.FromPlanes(image, _frameShape[0], _frameShape[1], _frameShape[2]), PngFilterChoice.Adaptive);
-            if (png.Length < image.Length)
+            PixelImage pixels = PixelImage.FromPlanes(image, _frameShape[0], _frameShape[1], _frameShape[2]);
+            byte[] file = _bundle.Plan.InputCoding == InputCoding.Jpeg ? JpegCodec.Encode(pixels, _bundle.Plan.JpegQuality) : PngEncoder.Encode(pixels, PngFilterChoice.Adaptive);
+            if (file.Length < image.Length)
             {
-                png.CopyTo(payload);
+                file.CopyTo(payload);
                 coder = EntropyMode.Coded;
-                return png.Length;
+                return file.Length;
             }
         }
 

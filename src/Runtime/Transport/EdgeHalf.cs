@@ -46,7 +46,7 @@ internal sealed class EdgeHalf : IDisposable
         ReadOnlySpan<byte> image = payload;
         if (header.Coder == EntropyMode.Coded)
         {
-            DecodePng(payload);
+            DecodeImage(payload);
             image = _pixels;
         }
         else if (payload.Length != _pixels.Length)
@@ -62,12 +62,12 @@ internal sealed class EdgeHalf : IDisposable
 
     public void Dispose() => _session.Dispose();
 
-    private void DecodePng(ReadOnlySpan<byte> payload)
+    private void DecodeImage(ReadOnlySpan<byte> payload)
     {
         PixelImage image;
         try
         {
-            image = PngDecoder.Decode(payload, "request");
+            image = ImageFile.Decode(payload, "request");
         }
         catch (NotSupportedException failure)
         {
@@ -75,7 +75,7 @@ internal sealed class EdgeHalf : IDisposable
         }
 
         if (image.Channels != _frameShape[0] || image.Height != _frameShape[1] || image.Width != _frameShape[2])
-            throw new InvalidDataException($"The request's PNG is {image.Channels}x{image.Height}x{image.Width}, the bundle expects {_frameShape}.");
+            throw new InvalidDataException($"The request's image is {image.Channels}x{image.Height}x{image.Width}, the bundle expects {_frameShape}.");
         image.CopyPlanes(_frameShape[0], _pixels);
     }
 }

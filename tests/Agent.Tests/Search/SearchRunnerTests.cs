@@ -39,7 +39,7 @@ public sealed class SearchRunnerTests : IDisposable
         Assert.Equal(["ddpg", "random"], report.Deciders.Select(decider => decider.Decider));
         Assert.Equal(10, report.Episodes.Count);
         Assert.Equal(
-            ["device only", "edge only, raw", "edge only, PNG", "best plain cut", "best 8-bit cut", "hand ratios", "uniform", "random", "random, best of 5"],
+            ["device only", "edge only, raw", "edge only, PNG", .. JpegCodec.IsAvailable ? ["edge only, JPEG 90", "edge only, JPEG 75", "edge only, JPEG 50"] : Array.Empty<string>(), "best plain cut", "best 8-bit cut", "hand ratios", "uniform", "random", "random, best of 5"],
             report.Baselines.Select(baseline => baseline.Name));
         Assert.All(report.Baselines.Append(report.PlanResult), result =>
         {
