@@ -90,7 +90,7 @@ internal sealed class BottleneckVerb : TrainingVerb
             Loss = options.Loss with { Distillation = Distill, Temperature = Temperature },
         };
         var spec = new BottleneckSpec(Cut, Channels, Bits, Kernel, Stride);
-        Graph network = Bottleneck.Insert(graph, spec, data.Load(Split.Train, Bottleneck.PlacedImages), preprocessing, (ulong)Seed);
+        Graph network = Bottleneck.Insert(graph, spec, data.Load(Split.Train, Bottleneck.FittedImages), preprocessing, (ulong)Seed);
         return TrainAsync(terminal, network, data, options, cancellation);
     }
 

@@ -1,7 +1,6 @@
 using CoInference.Kernels.Tensors;
 using CoInference.Runtime.Codec;
 using CoInference.Runtime.Data;
-using CoInference.Runtime.Execution;
 using CoInference.Runtime.Graphs;
 using CoInference.Runtime.Plans;
 using CoInference.Runtime.Splitting;
@@ -14,7 +13,8 @@ namespace CoInference.Runtime.Training.Bottlenecks;
 /// </summary>
 /// <remarks>
 /// For training the code also goes through QuantizeLinear and DequantizeLinear, which <see cref="TrainingNetwork"/> trains
-/// straight through; <see cref="WithoutQuantizer"/> takes them out, because the codec between the halves does that work.
+/// straight through; <see cref="WithoutQuantizer"/> takes them out, because the codec between the halves does that work. The
+/// normalizations keep the code within its range: without one it drifts beyond the clamp, where no gradient brings it back.
 /// </remarks>
 public static class Bottleneck
 {
@@ -22,28 +22,26 @@ public static class Bottleneck
     public const string Code = "bottleneck.code";
 
     private const string Encoder = "bottleneck.encoder", Encoded = "bottleneck.encoded", Normalized = "bottleneck.normalized", Quantized = "bottleneck.quantized", Restored = "bottleneck.restored";
-    private const string Decoder = "bottleneck.decoder", Decoded = "bottleneck.decoded", Restandardized = "bottleneck.standardized", Result = "bottleneck.feature";
+    private const string Repeated = "bottleneck.repeated", Decoder = "bottleneck.decoder", Decoded = "bottleneck.decoded", Restandardized = "bottleneck.standardized", Result = "bottleneck.feature";
 
-    /// <summary>Calibration images that place the code within its range before training, when there are as many.</summary>
-    public const int PlacedImages = 64;
+    /// <summary>Calibration images that the linear bottleneck is fitted to, when there are as many.</summary>
+    public const int FittedImages = 64;
 
-    /// <summary>
-    /// Mean and deviation of a channel of the code before training: most of it inside [0, 1]. The normalization keeps it
-    /// there: without one, the code drifts beyond the clamp, where no gradient brings it back.
-    /// </summary>
-    private const float Mean = 0.5f, Deviation = 0.25f;
+    /// <summary>Clip with bounds as inputs, and Resize as it is used here.</summary>
+    private const int MinOpset = 11;
 
-    /// <summary>A network with an untrained bottleneck and its quantizer.</summary>
+    /// <summary>A network with a bottleneck and its quantizer, ready to be trained: the best linear one for the calibration images.</summary>
     /// <param name="graph">A simplified network.</param>
     /// <param name="spec">The bottleneck.</param>
     /// <param name="calibration">Training images, labels not used.</param>
     /// <param name="preprocessing">How pixels become network input.</param>
-    /// <param name="seed">Seed of the weights.</param>
+    /// <param name="seed">Seed of the fit.</param>
     /// <exception cref="ArgumentException">The network has no such cut, or the bottleneck does not fit it.</exception>
     public static Graph Insert(Graph graph, BottleneckSpec spec, ImageSet calibration, Preprocessing preprocessing, ulong seed)
     {
         ArgumentNullException.ThrowIfNull(graph);
         ArgumentNullException.ThrowIfNull(spec);
+        if (graph.Opset < MinOpset) throw new ArgumentException($"The network is of operator set {graph.Opset}; a bottleneck needs {MinOpset} or later.");
         IReadOnlyList<Cut> cuts = CutFinder.FindAll(graph);
         Cut cut = cuts.FirstOrDefault(candidate => candidate.Value == spec.Cut)
             ?? throw new ArgumentException($"'{spec.Cut}' is not a legal cut of the network; '{cuts[0].Value}' to '{cuts[^1].Value}' has {cuts.Count}.");
@@ -59,42 +57,18 @@ public static class Bottleneck
             }
         }
 
-        var random = new SplitMix64(seed);
+        ImageSet fitted = calibration.Take(FittedImages);
+        var fit = new BottleneckFit(spec, BundleCompiler.Features(GraphSplitter.Split(graph, cut).Device, cut.Shape, fitted, preprocessing, precise: false), cut.Shape, new SplitMix64(seed));
         int features = cut.Shape[1];
-        Tensor encoder = Weights(ref random, spec.Channels, features, spec.Kernel);
-        result.Initializers.Add($"{Encoder}.weight", encoder);
-        (float[] means, float[] variances) = Moments(graph, cut, encoder, spec, calibration, preprocessing);
-        AddNormalization(result, Encoder, means, variances, Deviation, Mean);
+        Add(result, Encoder, fit.Encoder, new TensorShape(spec.Channels, features, spec.Kernel, spec.Kernel));
+        Add(result, Decoder, fit.Decoder, new TensorShape(features, spec.Channels, spec.Kernel, spec.Kernel));
         result.Initializers.Add("bottleneck.low", Tensor.Scalar(0f));
         result.Initializers.Add("bottleneck.high", Tensor.Scalar(1f));
         result.Initializers.Add("bottleneck.step", Tensor.Scalar(1f / (spec.Levels - 1)));
         result.Initializers.Add("bottleneck.zero", Tensor.Scalar<byte>(0));
-        var nodes = new List<Node>
-        {
-            Convolution(Encoder, spec.Cut, Encoded, spec.Kernel, spec.Stride),
-            Normalization(Encoder, Encoded, Normalized),
-            Node("bottleneck.clamp", "Clip", [Normalized, "bottleneck.low", "bottleneck.high"], Code),
-            Node("bottleneck.quantize", "QuantizeLinear", [Code, "bottleneck.step", "bottleneck.zero"], Quantized),
-            Node("bottleneck.dequantize", "DequantizeLinear", [Quantized, "bottleneck.step", "bottleneck.zero"], Restored),
-        };
-        string code = Restored;
-        if (spec.Stride > 1)
-        {
-            result.Initializers.Add("bottleneck.scales", Tensor.From<float>(new TensorShape(4), [1, 1, spec.Stride, spec.Stride]));
-            Node repeat = Node("bottleneck.repeat", "Resize", [code, "", "bottleneck.scales"], code = "bottleneck.repeated");
-            repeat.Attributes.Add("mode", "nearest");
-            repeat.Attributes.Add("coordinate_transformation_mode", "asymmetric");
-            repeat.Attributes.Add("nearest_mode", "floor");
-            nodes.Add(repeat);
-        }
-
-        result.Initializers.Add($"{Decoder}.weight", Weights(ref random, features, spec.Channels, spec.Kernel));
-        AddNormalization(result, Decoder, new float[features], [.. Enumerable.Repeat(1f, features)], 1, 0);
-        nodes.Add(Convolution(Decoder, code, Decoded, spec.Kernel, 1));
-        nodes.Add(Normalization(Decoder, Decoded, isRectified ? Restandardized : Result));
-        if (isRectified) nodes.Add(Node("bottleneck.relu", "Relu", [Restandardized], Result));
-        result.Nodes.InsertRange(producer + 1, nodes);
-        result.Opset = Math.Max(result.Opset, 13);
+        result.Initializers.Add("bottleneck.scales", Tensor.From<float>(new TensorShape(4), [1, 1, spec.Stride, spec.Stride]));
+        result.Nodes.InsertRange(producer + 1, Nodes(spec, isRectified));
+        GraphSimplifier.RemoveDeadNodes(result);
         result.Metadata[CodeRange.MetadataKey] = new CodeRange(Code, 0, 1).ToString();
         return result;
     }
@@ -133,6 +107,27 @@ public static class Bottleneck
         return (device, FeatureCodec.Calibrate(features, cut.Shape, decision, new CodecOptions { Given = CodeRange.Of(network, Code) }), edge);
     }
 
+    private static IEnumerable<Node> Nodes(BottleneckSpec spec, bool isRectified)
+    {
+        yield return Convolution(Encoder, spec.Cut, Encoded, spec.Kernel, spec.Stride);
+        yield return Normalization(Encoder, Encoded, Normalized);
+        yield return Node("bottleneck.clamp", "Clip", [Normalized, "bottleneck.low", "bottleneck.high"], Code);
+        yield return Node("bottleneck.quantize", "QuantizeLinear", [Code, "bottleneck.step", "bottleneck.zero"], Quantized);
+        yield return Node("bottleneck.dequantize", "DequantizeLinear", [Quantized, "bottleneck.step", "bottleneck.zero"], Restored);
+        if (spec.Stride > 1)
+        {
+            Node repeat = Node("bottleneck.repeat", "Resize", [Restored, "", "bottleneck.scales"], Repeated);
+            repeat.Attributes.Add("mode", "nearest");
+            repeat.Attributes.Add("coordinate_transformation_mode", "asymmetric");
+            repeat.Attributes.Add("nearest_mode", "floor");
+            yield return repeat;
+        }
+
+        yield return Convolution(Decoder, spec.Stride > 1 ? Repeated : Restored, Decoded, spec.Kernel, 1);
+        yield return Normalization(Decoder, Decoded, isRectified ? Restandardized : Result);
+        if (isRectified) yield return Node("bottleneck.relu", "Relu", [Restandardized], Result);
+    }
+
     private static Node Node(string name, string op, string[] inputs, string output)
     {
         var node = new Node { Name = name, OpType = op };
@@ -151,54 +146,16 @@ public static class Bottleneck
         return node;
     }
 
-    /// <summary>Weights of variance 2 / fan-in (He et al. 2015).</summary>
-    private static Tensor Weights(ref SplitMix64 random, int outputs, int inputs, int kernel)
-    {
-        var tensor = new Tensor(ElementType.Float32, new TensorShape(outputs, inputs, kernel, kernel));
-        double deviation = Math.Sqrt(2.0 / (inputs * kernel * kernel));
-        foreach (ref float weight in tensor.Values<float>()) weight = (float)deviation * random.Bell();
-        return tensor;
-    }
-
     private static Node Normalization(string name, string input, string output) =>
         Node($"{name}.norm", "BatchNormalization", [input, $"{name}.scale", $"{name}.shift", $"{name}.mean", $"{name}.variance"], output);
 
-    private static void AddNormalization(Graph graph, string name, float[] means, float[] variances, float scale, float shift)
+    private static void Add(Graph graph, string name, FittedConvolution fitted, TensorShape shape)
     {
-        var shape = new TensorShape(means.Length);
-        graph.Initializers.Add($"{name}.scale", Tensor.From<float>(shape, [.. Enumerable.Repeat(scale, means.Length)]));
-        graph.Initializers.Add($"{name}.shift", Tensor.From<float>(shape, [.. Enumerable.Repeat(shift, means.Length)]));
-        graph.Initializers.Add($"{name}.mean", Tensor.From<float>(shape, means));
-        graph.Initializers.Add($"{name}.variance", Tensor.From<float>(shape, variances));
-    }
-
-    /// <summary>Mean and variance of each channel of the untrained code before its normalization.</summary>
-    private static (float[] Means, float[] Variances) Moments(
-        Graph graph, Cut cut, Tensor encoder, BottleneckSpec spec, ImageSet calibration, Preprocessing preprocessing)
-    {
-        Graph device = GraphSplitter.Split(graph, cut).Device;
-        device.Initializers.Add($"{Encoder}.weight", encoder);
-        device.Nodes.Add(Convolution(Encoder, spec.Cut, Encoded, spec.Kernel, spec.Stride));
-        device.Outputs.Clear();
-        device.Outputs.Add(new ValueInfo(Encoded, ElementType.Float32, null));
-        using Session session = Session.Create(device);
-        int pixels = cut.Shape[2] / spec.Stride * (cut.Shape[3] / spec.Stride), images = Math.Min(PlacedImages, calibration.Count);
-        var input = new float[calibration.ImageBytes];
-        var code = new float[spec.Channels * pixels];
-        double[] sums = new double[spec.Channels], squares = new double[spec.Channels];
-        for (int image = 0; image < images; image++)
-        {
-            preprocessing.Apply(calibration.Image(image), calibration.Channels, input);
-            session.Run(input, code);
-            for (int i = 0; i < code.Length; i++)
-            {
-                sums[i / pixels] += code[i];
-                squares[i / pixels] += (double)code[i] * code[i];
-            }
-        }
-
-        double count = (double)images * pixels;
-        double[] means = Array.ConvertAll(sums, sum => sum / count);
-        return (Array.ConvertAll(means, mean => (float)mean), [.. squares.Zip(means, (square, mean) => (float)Math.Max(0, (square / count) - (mean * mean)))]);
+        var channels = new TensorShape(shape[0]);
+        graph.Initializers.Add($"{name}.weight", Tensor.From<float>(shape, fitted.Weights));
+        graph.Initializers.Add($"{name}.scale", Tensor.From<float>(channels, fitted.Scale));
+        graph.Initializers.Add($"{name}.shift", Tensor.From<float>(channels, fitted.Shift));
+        graph.Initializers.Add($"{name}.mean", Tensor.From<float>(channels, fitted.Means));
+        graph.Initializers.Add($"{name}.variance", Tensor.From<float>(channels, fitted.Variances));
     }
 }
