@@ -107,9 +107,16 @@ public static class BundleCompiler
         }
     }
 
-    /// <summary>The features of calibration images at a cut, row after row; of the images themselves without a device half.</summary>
-    internal static float[] Features(Graph? device, TensorShape shape, ImageSet images, Preprocessing preprocessing, bool precise)
+    /// <summary>The features of calibration images at a cut, row after row.</summary>
+    /// <param name="device">The device half; null for a cut at the image itself.</param>
+    /// <param name="shape">Shape of the feature, batch 1.</param>
+    /// <param name="images">Calibration images; at most <see cref="CodecImages"/> are used.</param>
+    /// <param name="preprocessing">How pixels become network input.</param>
+    /// <param name="precise">As <see cref="SessionOptions.Precise"/>.</param>
+    public static float[] Features(Graph? device, TensorShape shape, ImageSet images, Preprocessing preprocessing, bool precise = false)
     {
+        ArgumentNullException.ThrowIfNull(images);
+        ArgumentNullException.ThrowIfNull(preprocessing);
         int count = Math.Min(CodecImages, images.Count);
         var features = new float[checked(count * shape.Count)];
         var input = new float[images.ImageBytes];

@@ -58,7 +58,7 @@ public static class Bottleneck
         }
 
         ImageSet fitted = calibration.Take(FittedImages);
-        var fit = new BottleneckFit(spec, BundleCompiler.Features(GraphSplitter.Split(graph, cut).Device, cut.Shape, fitted, preprocessing, precise: false), cut.Shape, new SplitMix64(seed));
+        var fit = new BottleneckFit(spec, BundleCompiler.Features(GraphSplitter.Split(graph, cut).Device, cut.Shape, fitted, preprocessing), cut.Shape, new SplitMix64(seed));
         int features = cut.Shape[1];
         Add(result, Encoder, fit.Encoder, new TensorShape(spec.Channels, features, spec.Kernel, spec.Kernel));
         Add(result, Decoder, fit.Decoder, new TensorShape(features, spec.Channels, spec.Kernel, spec.Kernel));
@@ -103,7 +103,7 @@ public static class Bottleneck
             ?? throw new ArgumentException($"The network has no value '{Code}': it was not made with a bottleneck.", nameof(network));
         (Graph device, Graph edge) = GraphSplitter.Split(network, cut);
         var decision = new CodecDecision(cut.Shape[1], cut.Shape[1], bits, EntropyCoded: true);
-        float[] features = BundleCompiler.Features(device, cut.Shape, calibration, preprocessing, precise: false);
+        float[] features = BundleCompiler.Features(device, cut.Shape, calibration, preprocessing);
         return (device, FeatureCodec.Calibrate(features, cut.Shape, decision, new CodecOptions { Given = CodeRange.Of(network, Code) }), edge);
     }
 
