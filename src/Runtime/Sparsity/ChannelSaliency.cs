@@ -1,6 +1,7 @@
 using CoInference.Kernels.Devices;
 using CoInference.Kernels.Tensors;
 using CoInference.Runtime.Graphs;
+using TensorPrimitives = System.Numerics.Tensors.TensorPrimitives;
 
 namespace CoInference.Runtime.Sparsity;
 
@@ -11,17 +12,18 @@ internal sealed class ChannelSaliency
     private readonly ChannelAnalysis _analysis;
     private readonly Importance _importance;
     private readonly WorkerSet _workers;
+    private readonly TaylorImportance? _taylor;
     private readonly Dictionary<string, LayerStatistics> _statistics = new(StringComparer.Ordinal);
     private readonly Dictionary<string, double[]> _tapFactors = new(StringComparer.Ordinal);
 
     /// <summary>Creates an empty ranking.</summary>
-    public ChannelSaliency(Graph graph, ChannelAnalysis analysis, PrunerOptions options) =>
-        (_graph, _analysis, _importance, _workers) = (graph, analysis, options.Importance, options.Workers);
+    public ChannelSaliency(Graph graph, ChannelAnalysis analysis, PrunerOptions options, TaylorImportance? taylor = null) =>
+        (_graph, _analysis, _importance, _workers, _taylor) = (graph, analysis, options.Importance, options.Workers, taylor);
 
     /// <summary>Takes in a layer of the original network, its sampled positions and its input.</summary>
     public void Observe(Node node, LayerWeights layer, RefitLayer sample, CalibrationActivation input)
     {
-        if (layer.Shape.Groups != 1 || _importance is Importance.L1 or Importance.L2) return;
+        if (layer.Shape.Groups != 1 || _importance is not (Importance.Activation or Importance.Reconstruction)) return;
         var statistics = new LayerStatistics(layer, sample.Positions, input, _importance == Importance.Reconstruction, _workers);
         _statistics[node.Name] = statistics;
         _tapFactors[node.Name] = statistics.TapFactors();
@@ -88,6 +90,12 @@ internal sealed class ChannelSaliency
 
         Tensor weights = _graph.Initializers[axis.Node.Inputs[1]];
         ReadOnlySpan<float> values = weights.Values<float>();
+        if (axis.Axis == 0 && FilterScores(axis.Node.Inputs[1], weights) is { } filters)
+        {
+            for (int channel = 0, from = Offset(axis, part); channel < scores.Length; channel++) scores[channel] += filters[from + channel];
+            return;
+        }
+
         int offset = Offset(axis, part), inner = 1;
         for (int later = axis.Axis + 1; later < weights.Shape.Rank; later++) inner *= weights.Shape[later];
         for (int i = 0; i < values.Length; i++)
@@ -96,6 +104,31 @@ internal sealed class ChannelSaliency
             if ((uint)channel >= (uint)scores.Length) continue;
             scores[channel] += _importance == Importance.L1 ? Math.Abs(values[i]) : (double)values[i] * values[i];
         }
+    }
+
+    /// <summary>Scores of whole filters, the first axis of a weight tensor; null when weights are scored one by one.</summary>
+    private double[]? FilterScores(string name, Tensor weights) =>
+        _importance == Importance.GeometricMedian ? Distances(weights.Values<float>(), weights.Shape[0]) : _taylor?.Filters(name);
+
+    /// <summary>Mean distance of each filter from the others, over the mean of the layer: tied layers then count alike.</summary>
+    private static double[] Distances(ReadOnlySpan<float> weights, int filters)
+    {
+        int taps = weights.Length / filters;
+        var sums = new double[filters];
+        double total = 0;
+        for (int i = 0; i < filters; i++)
+        {
+            for (int j = 0; j < i; j++)
+            {
+                double distance = TensorPrimitives.Distance(weights.Slice(i * taps, taps), weights.Slice(j * taps, taps));
+                sums[i] += distance;
+                sums[j] += distance;
+                total += 2 * distance;
+            }
+        }
+
+        if (total > 0) TensorPrimitives.Multiply(sums, filters / total, sums);
+        return sums;
     }
 
     private static int Offset(WeightAxis axis, int part) => axis.Channels.Parts.Take(part).Sum(space => space.Channels);

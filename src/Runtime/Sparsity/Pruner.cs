@@ -30,6 +30,9 @@ public sealed class Pruner
     private readonly ChannelSaliency _saliency;
     private readonly Refitter? _refitter;
 
+    /// <summary>The network with what each weight is worth in place of the weight; null when weights are ranked by themselves.</summary>
+    private readonly Graph? _scores;
+
     private Pruner(Graph canonical, Tensor? calibration, PrunerOptions options, CancellationToken cancellation)
     {
         (_graph, _options) = (canonical, options);
@@ -38,7 +41,17 @@ public sealed class Pruner
             .ToDictionary(group => (group.Name, group.Form));
         foreach (ChannelSpace space in PrunableGroups.ChannelSpaces(_analysis)) _spaces.Add(space.Layers.First(), space);
         foreach (WeightAxis axis in _analysis.WeightAxes) _layerOutputs[axis.Node.Name] = _analysis.LayoutOf(axis.Node.Outputs[0])!;
-        _saliency = new ChannelSaliency(canonical, _analysis, options);
+        if (calibration is not null && options.Importance == Importance.Taylor)
+        {
+            var taylor = new TaylorImportance(canonical, calibration, options.Workers.Threads, cancellation);
+            _saliency = new ChannelSaliency(canonical, _analysis, options, taylor);
+            _scores = taylor.Scores(canonical);
+        }
+        else
+        {
+            _saliency = new ChannelSaliency(canonical, _analysis, options);
+        }
+
         if (calibration is not null)
         {
             int images = Math.Min(Math.Min(options.Refit.Images, calibration.Shape[0]), MostImages());
@@ -104,11 +117,12 @@ public sealed class Pruner
         Dictionary<ChannelSpace, int[]> chosen = KeptChannels(decisions);
         kept = chosen;
         Graph pruned = ChannelSlicer.Slice(_graph, _analysis, space => chosen[space.Root]);
+        Graph? scores = _scores is null ? null : ChannelSlicer.Slice(_scores, _analysis, space => chosen[space.Root]);
         masked = new HashSet<string>(StringComparer.Ordinal);
         foreach (GroupDecision decision in decisions)
         {
             if (decision.Form == WeightForm.Dense || decision.Sparsity <= 0) continue;
-            Mask(pruned, decision, chosen);
+            Mask(pruned, decision, chosen, scores);
             masked.Add(decision.Group);
         }
 
@@ -141,14 +155,14 @@ public sealed class Pruner
         return kept;
     }
 
-    private void Mask(Graph pruned, GroupDecision decision, Dictionary<ChannelSpace, int[]> kept)
+    private void Mask(Graph pruned, GroupDecision decision, Dictionary<ChannelSpace, int[]> kept, Graph? scores)
     {
         Node node = pruned.Nodes.First(candidate => candidate.Name == decision.Group);
         Tensor weights = pruned.Initializers[node.Inputs[1]];
         bool outputsLast = node.OpType == "MatMul" || (node.OpType == "Gemm" && node.Int("transB", 0) == 0);
         int outputs = weights.Shape[outputsLast ? 1 : 0];
         int unitChannels = decision.Form == WeightForm.Block ? _options.BlockChannels : 1;
-        int[] order = UnitOrder(node, weights, outputsLast, unitChannels, kept);
+        int[] order = UnitOrder(node, weights, outputsLast, unitChannels, kept, scores?.Initializers[node.Inputs[1]]);
         int removed = Math.Min((int)Math.Round(decision.Sparsity * order.Length), order.Length - 1);
         string name = $"{node.Name}.masked";
         pruned.Initializers[name] = WeightMask.Zero(weights, outputsLast, outputs, unitChannels, order.AsSpan(0, removed));
@@ -156,20 +170,21 @@ public sealed class Pruner
     }
 
     /// <summary>The blocks or weights of a layer from the least to the most important; remembered for a layer that lost no channels.</summary>
-    private int[] UnitOrder(Node node, Tensor weights, bool outputsLast, int unitChannels, Dictionary<ChannelSpace, int[]> kept)
+    private int[] UnitOrder(Node node, Tensor weights, bool outputsLast, int unitChannels, Dictionary<ChannelSpace, int[]> kept, Tensor? scores)
     {
         bool isOriginal = _graph.Initializers.GetValueOrDefault(node.Inputs[1]) == weights;
         if (isOriginal && _unitOrders.TryGetValue((node.Name, unitChannels), out int[]? known)) return known;
         int outputs = weights.Shape[outputsLast ? 1 : 0], taps = weights.Count / outputs;
         double[]? factors = TapFactors(node, taps, kept);
-        ReadOnlySpan<float> values = weights.Values<float>();
+        ReadOnlySpan<float> values = weights.Values<float>(), given = scores is null ? [] : scores.Values<float>();
         var saliency = new float[values.Length];
         for (int o = 0; o < outputs; o++)
         {
             for (int tap = 0; tap < taps; tap++)
             {
-                float weight = values[outputsLast ? (tap * outputs) + o : (o * taps) + tap];
-                saliency[(o * taps) + tap] = factors is not null ? (float)(weight * weight * factors[tap])
+                int at = outputsLast ? (tap * outputs) + o : (o * taps) + tap;
+                float weight = values[at];
+                saliency[(o * taps) + tap] = scores is not null ? given[at] : factors is not null ? (float)(weight * weight * factors[tap])
                     : _options.Importance == Importance.L1 ? Math.Abs(weight) : weight * weight;
             }
         }

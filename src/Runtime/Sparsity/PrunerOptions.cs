@@ -22,6 +22,18 @@ public enum Importance
     /// activations' second-moment matrix.
     /// </summary>
     Reconstruction,
+
+    /// <summary>
+    /// First-order Taylor: the change of the loss on calibration images, labelled by the network itself, when the weight or
+    /// filter becomes zero. Needs a network that can be trained through.
+    /// </summary>
+    Taylor,
+
+    /// <summary>
+    /// For channels: the sum of a filter's distances to the other filters of its layer, so that filters which the others can
+    /// stand in for go first (He et al., "Filter Pruning via Geometric Median", 2019). Blocks and weights: as <see cref="L2"/>.
+    /// </summary>
+    GeometricMedian,
 }
 
 /// <summary>What is adapted after pruning, before accuracy is judged.</summary>
