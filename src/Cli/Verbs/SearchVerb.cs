@@ -8,6 +8,7 @@ using CoInference.Runtime.Graphs;
 using CoInference.Runtime.Onnx;
 using CoInference.Runtime.Plans;
 using CoInference.Runtime.Profiling;
+using CoInference.Runtime.Sparsity;
 using CommandLine;
 
 namespace CoInference.Cli.Verbs;
@@ -73,6 +74,10 @@ internal sealed class SearchVerb : ComputeVerb
     /// <summary>Weight form.</summary>
     [Option("form", Default = "channel", MetaValue = "FORM", HelpText = "How sparsity is realised: channel, block, unstructured.")]
     public string Form { get; set; } = "channel";
+
+    /// <summary>Ranking.</summary>
+    [Option("importance", Default = Importance.Reconstruction, MetaValue = "NAME", HelpText = "What is removed first: l1, l2, activation, reconstruction, taylor, geometricMedian.")]
+    public Importance Importance { get; set; } = Importance.Reconstruction;
 
     /// <summary>Judging images.</summary>
     [Option("judge-images", Default = 500, MetaValue = "N", HelpText = "Search-validation images that judge an episode.")]
@@ -163,6 +168,7 @@ internal sealed class SearchVerb : ComputeVerb
             Preprocessing = DataOptions.Preprocessing(Preprocess, model, data, terminal, cancellation),
             Link = link,
             Budget = budget,
+            Pruner = new PrunerOptions { Importance = Importance },
             OutputFolder = Out,
             DeviceTable = DeviceTable is null ? null : LatencyTable.Load(DeviceTable),
             Slowdown = Slowdown,
