@@ -39,7 +39,7 @@ internal sealed class ServeVerb : ComputeVerb
             Session = new SessionOptions { Threads = Threads, Precise = Precise },
             Concurrency = Concurrency,
             MaxClients = MaxClients,
-            Log = terminal.Message,
+            Log = happened => terminal.Message(happened.ToString()),
         };
         using var server = new EdgeServer(bundle, EdgeAddress.Parse(Listen), options);
         terminal.Line($"serving bundle {bundle.Id[..12]} on {server.Address}");
