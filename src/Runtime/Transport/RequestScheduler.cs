@@ -79,6 +79,19 @@ internal sealed class RequestScheduler : IDisposable
         return true;
     }
 
+    /// <summary>Keeps idle workers from taking requests until the result is disposed, so that a test can fill the queue.</summary>
+    internal IDisposable Hold()
+    {
+        var held = new List<EdgeWorker>();
+        lock (_gate)
+        {
+            while (_idle.TryPop(out EdgeWorker? worker)) held.Add(worker);
+        }
+
+        // A woken worker takes what waits, or becomes idle again.
+        return new Release(() => held.ForEach(worker => worker.Wake()));
+    }
+
     /// <summary>Takes a waiting request out of its client's queue; null when it runs already or is not known.</summary>
     public EdgeRequest? Withdraw(ClientQueue client, ulong requestId)
     {
@@ -192,5 +205,10 @@ internal sealed class RequestScheduler : IDisposable
         before.Next = client.Next;
         if (client == _last) _last = before == client ? null : before;
         client.Next = null;
+    }
+
+    private sealed class Release(Action release) : IDisposable
+    {
+        public void Dispose() => release();
     }
 }
