@@ -2,7 +2,6 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Text;
 using CoInference.Cli.Rendering;
-using CoInference.Runtime.Codec;
 using CoInference.Runtime.Data;
 using CoInference.Runtime.Plans;
 using CoInference.Runtime.Transport;

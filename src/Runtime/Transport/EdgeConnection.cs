@@ -13,7 +13,7 @@ namespace CoInference.Runtime.Transport;
 /// One client of an <see cref="EdgeServer"/>: TLS where it is on, handshake, then requests until either side ends it. Requests
 /// are read here and answered by <see cref="EdgeWorker"/>; every request that was accepted gets one reply before the connection closes.
 /// </summary>
-internal sealed class EdgeConnection
+internal sealed class EdgeConnection : IDisposable
 {
     // What a refused client may still send before its connection is cut: enough for an answer to reach it first.
     private const int DiscardBytes = 1 << 16;
@@ -30,7 +30,7 @@ internal sealed class EdgeConnection
     private readonly SemaphoreSlim _writing = new(1);
     private CancellationTokenSource _cut = null!;
     private CancellationTokenSource _sending = null!;
-    private Stream _stream = null!;
+    private Stream? _stream;
     private int _freeCount;
     private long _answered;
 
@@ -58,7 +58,6 @@ internal sealed class EdgeConnection
     /// <param name="abort">Ends the connection at once.</param>
     public async Task RunAsync(CancellationToken stop, CancellationToken abort)
     {
-        using Socket socket = _socket;
         using var cut = CancellationTokenSource.CreateLinkedTokenSource(abort);
         using var sending = CancellationTokenSource.CreateLinkedTokenSource(cut.Token);
         using var receiving = CancellationTokenSource.CreateLinkedTokenSource(cut.Token);
@@ -104,7 +103,6 @@ internal sealed class EdgeConnection
         }
 
         await DrainAsync().ConfigureAwait(false);
-        if (_stream is not null) await _stream.DisposeAsync().ConfigureAwait(false);
         Log(end.Kind, end.Reason);
     }
 
@@ -122,6 +120,15 @@ internal sealed class EdgeConnection
     {
         Log(EdgeEventKind.Fault, failure.ToString());
         Reply(request, ReplyStatus.Failed, default, default, default, [], $"internal error: {failure.Message}");
+    }
+
+    /// <summary>Closes the connection; call it after <see cref="RunAsync"/> has returned.</summary>
+    public void Dispose()
+    {
+        _stream?.Dispose();
+        _socket.Dispose();
+        _slots.Dispose();
+        _writing.Dispose();
     }
 
     /// <summary>Ends the use of a request without an answer.</summary>
@@ -195,7 +202,7 @@ internal sealed class EdgeConnection
     {
         byte[] nonce = RandomNumberGenerator.GetBytes(Handshake.NonceBytes);
         Handshake.WriteChallenge(message, nonce);
-        await _stream.WriteAsync(message, receiving.Token).ConfigureAwait(false);
+        await _stream!.WriteAsync(message, receiving.Token).ConfigureAwait(false);
         return await ReceiveAsync(message, receiving.Token).ConfigureAwait(false) && token.Accepts(Handshake.ReadProof(message), nonce, bundle);
     }
 
@@ -282,7 +289,7 @@ internal sealed class EdgeConnection
             try
             {
                 // An empty read ends when data is there.
-                await _stream.ReadAsync(Memory<byte>.Empty, idle.Token).ConfigureAwait(false);
+                await _stream!.ReadAsync(Memory<byte>.Empty, idle.Token).ConfigureAwait(false);
                 idle.CancelAfter(Timeout.InfiniteTimeSpan);
                 return true;
             }
@@ -319,7 +326,7 @@ internal sealed class EdgeConnection
             try
             {
                 _sending.CancelAfter(Options.TransferLimit(length));
-                await _stream.WriteAsync(request.ReplyBuffer(length).AsMemory(0, length), _sending.Token).ConfigureAwait(false);
+                await _stream!.WriteAsync(request.ReplyBuffer(length).AsMemory(0, length), _sending.Token).ConfigureAwait(false);
                 _sending.CancelAfter(Timeout.InfiniteTimeSpan);
             }
             finally
@@ -390,7 +397,7 @@ internal sealed class EdgeConnection
         var scratch = new byte[Math.Min(bytes, 4096)];
         for (int left = bytes; left > 0;)
         {
-            int count = await _stream.ReadAsync(scratch.AsMemory(0, Math.Min(left, scratch.Length)), cancellation).ConfigureAwait(false);
+            int count = await _stream!.ReadAsync(scratch.AsMemory(0, Math.Min(left, scratch.Length)), cancellation).ConfigureAwait(false);
             left -= count > 0 ? count : throw new InvalidDataException("Request frame: the connection ended before the payload did.");
         }
     }
@@ -402,7 +409,7 @@ internal sealed class EdgeConnection
     {
         for (int received = 0; received < buffer.Length;)
         {
-            int count = await _stream.ReadAsync(buffer[received..], cancellation).ConfigureAwait(false);
+            int count = await _stream!.ReadAsync(buffer[received..], cancellation).ConfigureAwait(false);
             if (count == 0)
                 return received == 0 ? false : throw new InvalidDataException($"the connection ended after {received} of {buffer.Length} bytes.");
             received += count;

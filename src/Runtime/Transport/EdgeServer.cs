@@ -174,7 +174,7 @@ public sealed class EdgeServer : IDisposable
             {
                 try
                 {
-                    await connection.RunAsync(stop, abort).ConfigureAwait(false);
+                    using (connection) await connection.RunAsync(stop, abort).ConfigureAwait(false);
                 }
                 finally
                 {

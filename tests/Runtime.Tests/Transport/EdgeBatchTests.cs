@@ -11,7 +11,7 @@ namespace CoInference.Runtime.Tests.Transport;
 public class EdgeBatchTests
 {
     [Fact]
-    public void Batches_across_clients_give_the_answers_of_single_runs()
+    public async Task Batches_across_clients_give_the_answers_of_single_runs()
     {
         using var running = new RunningServer(new EdgeServerOptions { MaxBatch = 4, BatchOnlyWhereFaster = false, Concurrency = 1 }, RealBundle());
         Assert.Equal([1, 2, 4], running.Server.BatchTimes.Select(batch => batch.Size));
@@ -19,7 +19,7 @@ public class EdgeBatchTests
         using var local = new LocalRunner(running.Bundle);
         float[][] expected = [.. Enumerable.Range(0, images.Count).Select(_ => new float[running.Bundle.Classes])];
         for (int i = 0; i < images.Count; i++) local.Run(images.Image(i), expected[i]);
-        Task.WaitAll([.. Enumerable.Range(0, 6).Select(client => Task.Factory.StartNew(
+        await Task.WhenAll([.. Enumerable.Range(0, 6).Select(client => Task.Factory.StartNew(
             () =>
             {
                 using var device = new DeviceRunner(running.Bundle, running.Server.Address);

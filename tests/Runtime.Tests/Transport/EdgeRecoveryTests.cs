@@ -88,14 +88,14 @@ public class EdgeRecoveryTests
     }
 
     [Fact]
-    public void A_fading_stalling_dropping_link_loses_and_mixes_nothing()
+    public async Task A_fading_stalling_dropping_link_loses_and_mixes_nothing()
     {
         using var running = new RunningServer();
         var trouble = new LinkTrouble(20, TimeSpan.FromSeconds(1), TimeSpan.FromMilliseconds(300), TimeSpan.FromMilliseconds(100), TimeSpan.FromMilliseconds(100));
         using var relay = new UnreliableRelay(running.Server.Address.Port, trouble, seed: 5);
         float[][] expected = [.. Enumerable.Range(0, running.Images.Count).Select(running.Expected)];
         int answered = 0;
-        Task.WaitAll([.. Enumerable.Range(0, 4).Select(client => Task.Factory.StartNew(
+        await Task.WhenAll([.. Enumerable.Range(0, 4).Select(client => Task.Factory.StartNew(
             () =>
             {
                 var options = new DeviceRunnerOptions

@@ -1,5 +1,3 @@
-using CoInference.Runtime.Transport;
-
 namespace CoInference.Runtime.Tests.Transport;
 
 /// <summary>Keeps all workers of a server from taking requests, so that what arrives waits, until it is disposed.</summary>
