@@ -53,6 +53,8 @@ internal sealed class EdgeConnection : IDisposable
 
     private EdgeServerOptions Options => _server.Options;
 
+    private int ReplyBytes => FeatureFrame.HeaderBytes + (_server.Bundle.Classes * sizeof(float)) + FeatureFrame.MaxMessageBytes;
+
     /// <summary>Serves the client; never throws.</summary>
     /// <param name="stop">Ends the connection as soon as no request is under way.</param>
     /// <param name="abort">Ends the connection at once.</param>
@@ -110,6 +112,8 @@ internal sealed class EdgeConnection : IDisposable
     public void Reply(
         EdgeRequest request, ReplyStatus status, TimeSpan queue, TimeSpan decode, TimeSpan compute, ReadOnlySpan<float> outputs, string message, TimeSpan retryAfter = default)
     {
+        // A client that is slow to take its reply must not hold the memory of its request meanwhile.
+        ReturnFrame(request);
         byte[] reply = request.ReplyBuffer(ReplyBytes);
         int length = FeatureFrame.WriteReply(reply, _server.Bundle.WireId, request.Header.RequestId, status, queue, decode, compute, outputs, message, retryAfter);
         _ = SendReplyAsync(request, status, length);
@@ -134,12 +138,15 @@ internal sealed class EdgeConnection : IDisposable
     /// <summary>Ends the use of a request without an answer.</summary>
     public void Release(EdgeRequest request)
     {
-        if (request.TakeFrame() is { } frame) _server.Memory.Return(frame);
+        ReturnFrame(request);
         lock (_free) _free[_freeCount++] = request;
         _slots.Release();
     }
 
-    private int ReplyBytes => FeatureFrame.HeaderBytes + (_server.Bundle.Classes * sizeof(float)) + FeatureFrame.MaxMessageBytes;
+    private void ReturnFrame(EdgeRequest request)
+    {
+        if (request.TakeFrame() is { } frame) _server.Memory.Return(frame);
+    }
 
     private async Task<(EdgeEventKind, string)> ServeAsync(CancellationTokenSource receiving, CancellationTokenSource idle, CancellationToken stop)
     {

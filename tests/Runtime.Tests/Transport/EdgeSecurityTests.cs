@@ -1,3 +1,5 @@
+using System.Net.Security;
+using System.Net.Sockets;
 using CoInference.Runtime.Codec;
 using CoInference.Runtime.Transport;
 using CoInference.Runtime.Transport.Telemetry;
@@ -68,6 +70,32 @@ public sealed class EdgeSecurityTests : IDisposable
     }
 
     [Fact]
+    public async Task Stopping_over_tls_answers_what_has_begun_to_arrive()
+    {
+        using ServerTls serverTls = ServerTls.Load(_files.Edge);
+        using var running = new RunningServer(new EdgeServerOptions { Tls = serverTls, DrainTimeout = TimeSpan.FromSeconds(20) });
+        using var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        await socket.ConnectAsync(running.Server.Address.Host, running.Server.Address.Port);
+        await using var stream = new SslStream(new NetworkStream(socket));
+        using ClientTls clientTls = ClientTls.Load(_files.Authority);
+        await stream.AuthenticateAsClientAsync(clientTls.Options("127.0.0.1"));
+        var hello = new byte[Handshake.Bytes];
+        Handshake.WriteHello(hello, running.Bundle.Id);
+        await stream.WriteAsync(hello);
+        Assert.Equal(ReplyStatus.Ok, await ReadStatusAsync(stream));
+        byte[] frame = running.Frame(0, 1);
+        await stream.WriteAsync(frame.AsMemory(0, 70));
+        await Task.Delay(100);
+        running.BeginStop();
+        Assert.True(SpinWait.SpinUntil(() => running.Server.IsStopping, 5000));
+        await stream.WriteAsync(frame.AsMemory(70));
+        Assert.Equal(ReplyStatus.Ok, await ReadStatusAsync(stream));
+        Assert.Equal(0, await stream.ReadAsync(new byte[1]));
+        await running.StopAsync();
+        Assert.Equal(1, running.Server.Answered);
+    }
+
+    [Fact]
     public void Plain_and_secured_sides_do_not_understand_each_other_and_say_so()
     {
         using ServerTls serverTls = ServerTls.Load(_files.Edge);
@@ -129,5 +157,14 @@ public sealed class EdgeSecurityTests : IDisposable
         Assert.Contains(file, message);
         Assert.DoesNotContain("short", message.Replace(file, ""));
         Assert.Contains("COINFERENCE_TEST_ABSENT", Assert.Throws<InvalidDataException>(() => AccessToken.FromEnvironment("COINFERENCE_TEST_ABSENT")).Message);
+    }
+
+    private static async Task<ReplyStatus> ReadStatusAsync(Stream stream)
+    {
+        var bytes = new byte[FeatureFrame.HeaderBytes];
+        await stream.ReadExactlyAsync(bytes);
+        ReplyHeader header = FeatureFrame.ReadReplyHeader(bytes, 1 << 20);
+        await stream.ReadExactlyAsync(new byte[header.BodyBytes]);
+        return header.Status;
     }
 }
