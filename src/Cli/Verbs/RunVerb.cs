@@ -45,6 +45,46 @@ internal sealed class RunVerb : ComputeVerb
     [Option("timeout", Default = 10.0, MetaValue = "SECONDS", HelpText = "Time the edge has to answer one request.")]
     public double Timeout { get; set; } = 10;
 
+    /// <summary>Deadline of one inference.</summary>
+    [Option("deadline", MetaValue = "MS", HelpText = "Time from the start of an inference after which the edge's answer is of no use; the edge drops what waits longer.")]
+    public double? Deadline { get; set; }
+
+    /// <summary>Time to wait for a lost edge.</summary>
+    [Option("retry", Default = 10.0, MetaValue = "SECONDS", HelpText = "Without --fallback device: time for which an image is tried again when the edge is gone or busy.")]
+    public double Retry { get; set; } = 10;
+
+    /// <summary>TLS.</summary>
+    [Option("tls", HelpText = "Connect over TLS and trust what the system trusts; the other --tls options imply it.")]
+    public bool Tls { get; set; }
+
+    /// <summary>Whom to trust.</summary>
+    [Option("tls-ca", MetaValue = "FILE", HelpText = "Trust only an edge with a certificate from this authority (PEM), or with this very certificate.")]
+    public string? TlsCa { get; set; }
+
+    /// <summary>Expected name.</summary>
+    [Option("tls-name", MetaValue = "NAME", HelpText = "Name that the edge's certificate must carry, when it is not the host of --edge.")]
+    public string? TlsName { get; set; }
+
+    /// <summary>Certificate.</summary>
+    [Option("tls-cert", MetaValue = "FILE", HelpText = "Certificate of this device, for edges that ask for one: PEM, or PKCS #12 (.pfx, .p12).")]
+    public string? TlsCert { get; set; }
+
+    /// <summary>Key.</summary>
+    [Option("tls-key", MetaValue = "FILE", HelpText = TlsOptions.KeyHelp)]
+    public string? TlsKey { get; set; }
+
+    /// <summary>Password of the key.</summary>
+    [Option("tls-password-file", MetaValue = "FILE", HelpText = TlsOptions.PasswordHelp)]
+    public string? TlsPasswordFile { get; set; }
+
+    /// <summary>Token in a file.</summary>
+    [Option("token-file", MetaValue = "FILE", HelpText = TlsOptions.TokenFileHelp)]
+    public string? TokenFile { get; set; }
+
+    /// <summary>Token in the environment.</summary>
+    [Option("token-env", MetaValue = "NAME", HelpText = TlsOptions.TokenEnvHelp)]
+    public string? TokenEnv { get; set; }
+
     /// <summary>Latency bar.</summary>
     [Option("max-ms", MetaValue = "MS", HelpText = "Exit with 3 when the median latency is above this.")]
     public double? MaxMs { get; set; }
@@ -60,6 +100,9 @@ internal sealed class RunVerb : ComputeVerb
         if (Fallback is not ("none" or "device")) throw new UsageException($"--fallback {Fallback}: expected none or device.");
         if (!(Slowdown >= 1 && Slowdown <= 1e6)) throw new UsageException($"--slowdown {Slowdown}: expected 1 to 1000000.");
         if (!(Timeout > 0 && Timeout <= 86400)) throw new UsageException($"--timeout {Timeout}: expected seconds above 0.");
+        if (!(Retry >= 0 && Retry <= 86400)) throw new UsageException($"--retry {Retry}: expected seconds from 0 on.");
+        if (Deadline is { } limit && !(limit > 0 && limit <= 86400e3)) throw new UsageException($"--deadline {limit}: expected milliseconds above 0.");
+        if (TlsCert is null && (TlsKey ?? TlsPasswordFile) is not null) throw new UsageException("--tls-key and --tls-password-file need --tls-cert.");
         if (Limit is < 1) throw new UsageException($"--limit {Limit}: expected at least 1.");
         if (Edge is null && Link is not null) throw new UsageException("--link shapes the way to an edge; it needs --edge.");
         EdgeAddress? address = Edge is null ? null : EdgeAddress.Parse(Edge);
@@ -68,7 +111,16 @@ internal sealed class RunVerb : ComputeVerb
         var size = new ImageSize(bundle.ImageShape[0], bundle.ImageShape[1], bundle.ImageShape[2]);
         ImageSet images = DataSpec.Parse(Data, size).Load(Split.Test, Limit);
 
-        using IInferenceRunner runner = Open(bundle, address, link, terminal);
+        bool secured = Tls || (TlsCa ?? TlsName ?? TlsCert) is not null;
+        using ClientTls? tls = secured ? ClientTls.Load(TlsCa, TlsName, TlsCert, TlsKey, TlsOptions.Password(TlsPasswordFile)) : null;
+        var client = new EdgeClientOptions
+        {
+            Tls = tls,
+            Token = TlsOptions.Token(TokenFile, TokenEnv),
+            Link = link,
+            RequestTimeout = TimeSpan.FromSeconds(Timeout),
+        };
+        using IInferenceRunner runner = Open(bundle, address, client, terminal);
         var description = new RunDescription { Edge = address?.ToString() ?? "", EmulatedLink = link, Slowdown = Slowdown };
         RunReport report = await terminal.ProgressAsync("images", update => Task.Run(
             () => ImageSetRun.Execute(runner, images, description, new ImmediateProgress<int>(done => update((double)done / images.Count, $"{done} of {images.Count}")), cancellation),
@@ -78,14 +130,16 @@ internal sealed class RunVerb : ComputeVerb
         return Bar(terminal, report.Total.MedianMs, MaxMs, report.Top1, MinTop1);
     }
 
-    private IInferenceRunner Open(Bundle bundle, EdgeAddress? address, LinkSpec? link, Terminal terminal)
+    private IInferenceRunner Open(Bundle bundle, EdgeAddress? address, EdgeClientOptions client, Terminal terminal)
     {
         var session = new SessionOptions { Threads = Threads, Precise = Precise };
         if (address is null || bundle.Edge is null) return new LocalRunner(bundle, session, new Slowdown(Slowdown));
         return new DeviceRunner(bundle, address, new DeviceRunnerOptions
         {
             Session = session,
-            Client = new EdgeClientOptions { Link = link, RequestTimeout = TimeSpan.FromSeconds(Timeout) },
+            Client = client,
+            Deadline = Deadline is { } milliseconds ? TimeSpan.FromMilliseconds(milliseconds) : null,
+            RecoveryTime = TimeSpan.FromSeconds(Retry),
             Slowdown = new Slowdown(Slowdown),
             FallbackToDevice = Fallback == "device",
             Log = terminal.Message,

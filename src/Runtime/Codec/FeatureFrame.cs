@@ -10,10 +10,11 @@ namespace CoInference.Runtime.Codec;
 /// all numbers are little-endian. Both parts carry a CRC-32C of their own, so that a damaged length is found before it is used.
 /// </summary>
 /// <remarks>
-/// Request header: magic u32, version u8, kind u8, bits u8, coder u8, plan id u64, request id u64, rank u8, 3 zero bytes,
-/// 4 dimensions u32 (unused ones 0), payload length u32, payload CRC u32, header CRC u32.
+/// Request header: magic u32, version u8, kind u8, bits u8, coder u8, plan id u64, request id u64, rank u8, deadline u24 in
+/// units of <see cref="DeadlineUnit"/> (0: none), 4 dimensions u32 (unused ones 0), payload length u32, payload CRC u32, header CRC u32.
+/// Cancellation: the header of a request of which nothing but plan id and request id is set, without a body.
 /// Reply header: magic u32, version u8, kind u8, status u8, zero u8, plan id u64, request id u64, queue, decode and compute
-/// time in microseconds u32 each, output count u32, message length u32, zero u32, body CRC u32, header CRC u32.
+/// time in microseconds u32 each, output count u32, message length u32, retry hint in milliseconds u32, body CRC u32, header CRC u32.
 /// </remarks>
 public static class FeatureFrame
 {
@@ -23,13 +24,18 @@ public static class FeatureFrame
     /// <summary>Most dimensions a feature may have.</summary>
     public const int MaxRank = 4;
 
+    /// <summary>Resolution of a request's deadline.</summary>
+    public static readonly TimeSpan DeadlineUnit = TimeSpan.FromMicroseconds(100);
+
     /// <summary>Longest message of a reply in bytes; longer ones are cut.</summary>
     public const int MaxMessageBytes = 1024;
 
     private const uint Magic = 0x31464943; // "CIF1"
-    private const byte Version = 2;
+    private const byte Version = 3;
     private const byte RequestKind = 1;
     private const byte ReplyKind = 2;
+    private const byte CancellationKind = 3;
+    private const uint MaxDeadlineUnits = (1 << 24) - 1;
     private const int BodyChecksumOffset = HeaderBytes - 8;
     private const int HeaderChecksumOffset = HeaderBytes - 4;
 
@@ -61,6 +67,48 @@ public static class FeatureFrame
         return HeaderBytes + payloadBytes;
     }
 
+    /// <summary>Sets the deadline of a request that has been written.</summary>
+    /// <param name="header">Exactly <see cref="HeaderBytes"/> bytes, as <see cref="WriteRequest"/> left them.</param>
+    /// <param name="left">
+    /// Time, from the arrival of the request's first byte at the edge, after which the answer is of no use. Rounded to
+    /// <see cref="DeadlineUnit"/> and at least one of it; what the field cannot hold, about 28 minutes and more, means no deadline.
+    /// </param>
+    /// <exception cref="ArgumentException">The header has another length.</exception>
+    public static void WriteDeadline(Span<byte> header, TimeSpan left)
+    {
+        if (header.Length != HeaderBytes) throw new ArgumentException($"A header has {HeaderBytes} bytes, not {header.Length}.", nameof(header));
+        long units = Math.Max(1, left.Ticks / DeadlineUnit.Ticks);
+        uint rank = header[24];
+        BinaryPrimitives.WriteUInt32LittleEndian(header[24..], rank | ((units > MaxDeadlineUnits ? 0 : (uint)units) << 8));
+        WriteHeaderChecksum(header);
+    }
+
+    /// <summary>Writes the frame that asks the edge to drop a request which has not begun to run.</summary>
+    /// <param name="frame">Exactly <see cref="HeaderBytes"/> bytes.</param>
+    /// <param name="planId">Identifies the plan.</param>
+    /// <param name="requestId">The request. It still gets one reply: <see cref="ReplyStatus.Cancelled"/>, or what became of it.</param>
+    public static void WriteCancellation(Span<byte> frame, ulong planId, ulong requestId)
+    {
+        frame.Clear();
+        WriteStart(frame, CancellationKind, 0, 0, planId, requestId);
+        WriteChecksums(frame, []);
+    }
+
+    /// <summary>Whether a header says that it is a cancellation; <see cref="ReadCancellation"/> then checks it.</summary>
+    public static bool IsCancellation(ReadOnlySpan<byte> header) => header.Length == HeaderBytes && header[5] == CancellationKind;
+
+    /// <summary>Reads a cancellation.</summary>
+    /// <param name="header">Exactly <see cref="HeaderBytes"/> bytes.</param>
+    /// <returns>Id of the request to drop.</returns>
+    /// <exception cref="InvalidDataException">The header is damaged or is no cancellation.</exception>
+    public static ulong ReadCancellation(ReadOnlySpan<byte> header)
+    {
+        (byte first, byte second) = ReadStart(header, CancellationKind);
+        if (first != 0 || second != 0 || header[24..BodyChecksumOffset].ContainsAnyExcept((byte)0))
+            throw new InvalidDataException("Cancellation frame: a reserved byte is not zero.");
+        return BinaryPrimitives.ReadUInt64LittleEndian(header[16..]);
+    }
+
     /// <summary>Reads and checks the header of a request.</summary>
     /// <param name="header">Exactly <see cref="HeaderBytes"/> bytes.</param>
     /// <param name="maxFrameBytes">Longest frame the reader is willing to take, header included.</param>
@@ -89,6 +137,7 @@ public static class FeatureFrame
             new TensorShape(dimensions[..rank]),
             bits,
             (EntropyMode)coder,
+            (BinaryPrimitives.ReadUInt32LittleEndian(header[24..]) >> 8) * DeadlineUnit,
             payloadBytes,
             BinaryPrimitives.ReadUInt32LittleEndian(header[BodyChecksumOffset..]));
     }
@@ -127,6 +176,7 @@ public static class FeatureFrame
     /// <param name="compute">Time in the edge half.</param>
     /// <param name="outputs">The network's outputs; empty unless the status is <see cref="ReplyStatus.Ok"/>.</param>
     /// <param name="message">What went wrong; empty when nothing did.</param>
+    /// <param name="retryAfter">Time after which trying again may help; zero for no hint.</param>
     /// <returns>Length of the frame.</returns>
     /// <exception cref="ArgumentException">The frame is too short.</exception>
     public static int WriteReply(
@@ -138,7 +188,8 @@ public static class FeatureFrame
         TimeSpan decode,
         TimeSpan compute,
         ReadOnlySpan<float> outputs,
-        ReadOnlySpan<char> message = default)
+        ReadOnlySpan<char> message = default,
+        TimeSpan retryAfter = default)
     {
         int length = ReplyBytes(outputs.Length, message);
         if (frame.Length < length) throw new ArgumentException($"A reply of {length} bytes does not fit a frame of {frame.Length}.", nameof(frame));
@@ -158,6 +209,7 @@ public static class FeatureFrame
         BinaryPrimitives.WriteUInt32LittleEndian(header[32..], Microseconds(compute));
         BinaryPrimitives.WriteInt32LittleEndian(header[36..], outputs.Length);
         BinaryPrimitives.WriteInt32LittleEndian(header[40..], text.Length);
+        BinaryPrimitives.WriteUInt32LittleEndian(header[44..], (uint)Math.Clamp(Math.Ceiling(retryAfter.TotalMilliseconds), 0, uint.MaxValue));
         WriteChecksums(header, body);
         return length;
     }
@@ -169,7 +221,7 @@ public static class FeatureFrame
     public static ReplyHeader ReadReplyHeader(ReadOnlySpan<byte> header, int maxFrameBytes)
     {
         (byte status, byte reserved) = ReadStart(header, ReplyKind);
-        if (status > (byte)ReplyStatus.Failed) throw new InvalidDataException($"Reply frame: status {status} is not known.");
+        if (status > (byte)ReplyStatus.Unauthorized) throw new InvalidDataException($"Reply frame: status {status} is not known.");
         if (reserved != 0) throw new InvalidDataException("Reply frame: a reserved byte is not zero.");
         uint outputCount = BinaryPrimitives.ReadUInt32LittleEndian(header[36..]);
         uint messageBytes = BinaryPrimitives.ReadUInt32LittleEndian(header[40..]);
@@ -185,6 +237,7 @@ public static class FeatureFrame
             BinaryPrimitives.ReadUInt32LittleEndian(header[32..]),
             (int)outputCount,
             (int)messageBytes,
+            BinaryPrimitives.ReadUInt32LittleEndian(header[44..]),
             BinaryPrimitives.ReadUInt32LittleEndian(header[BodyChecksumOffset..]));
     }
 
@@ -218,12 +271,15 @@ public static class FeatureFrame
     private static void WriteChecksums(Span<byte> header, ReadOnlySpan<byte> body)
     {
         BinaryPrimitives.WriteUInt32LittleEndian(header[BodyChecksumOffset..], Crc32C.Compute(body));
-        BinaryPrimitives.WriteUInt32LittleEndian(header[HeaderChecksumOffset..], Crc32C.Compute(header[..HeaderChecksumOffset]));
+        WriteHeaderChecksum(header);
     }
+
+    private static void WriteHeaderChecksum(Span<byte> header) =>
+        BinaryPrimitives.WriteUInt32LittleEndian(header[HeaderChecksumOffset..], Crc32C.Compute(header[..HeaderChecksumOffset]));
 
     private static (byte First, byte Second) ReadStart(ReadOnlySpan<byte> header, byte kind)
     {
-        string name = kind == RequestKind ? "Request" : "Reply";
+        string name = kind switch { RequestKind => "Request", ReplyKind => "Reply", _ => "Cancellation" };
         if (header.Length != HeaderBytes) throw new InvalidDataException($"{name} frame: the header has {header.Length} bytes, expected {HeaderBytes}.");
         if (BinaryPrimitives.ReadUInt32LittleEndian(header) != Magic) throw new InvalidDataException($"{name} frame: the bytes are not a CoInference frame.");
         if (header[4] != Version) throw new InvalidDataException($"{name} frame: version {header[4]} is not supported, expected {Version}.");

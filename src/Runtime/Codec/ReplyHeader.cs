@@ -9,6 +9,7 @@ namespace CoInference.Runtime.Codec;
 /// <param name="ComputeMicroseconds">Time in the edge half of the network.</param>
 /// <param name="OutputCount">Output values in the body; 0 unless the status is <see cref="ReplyStatus.Ok"/>.</param>
 /// <param name="MessageBytes">UTF-8 bytes of the message; 0 when the status is <see cref="ReplyStatus.Ok"/>.</param>
+/// <param name="RetryAfterMilliseconds">Time after which trying again may help; 0 for no hint.</param>
 /// <param name="BodyChecksum">CRC-32C of the body.</param>
 public readonly record struct ReplyHeader(
     ulong PlanId,
@@ -19,6 +20,7 @@ public readonly record struct ReplyHeader(
     uint ComputeMicroseconds,
     int OutputCount,
     int MessageBytes,
+    uint RetryAfterMilliseconds,
     uint BodyChecksum)
 {
     /// <summary>Length of the body that follows the header.</summary>

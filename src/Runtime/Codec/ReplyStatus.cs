@@ -17,4 +17,13 @@ public enum ReplyStatus : byte
 
     /// <summary>The edge failed while it worked on the request.</summary>
     Failed = 4,
+
+    /// <summary>The request's deadline passed before it began to run; it was not computed.</summary>
+    Expired = 5,
+
+    /// <summary>The device withdrew the request before it began to run; it was not computed.</summary>
+    Cancelled = 6,
+
+    /// <summary>The edge does not know this device: the token is missing or wrong.</summary>
+    Unauthorized = 7,
 }

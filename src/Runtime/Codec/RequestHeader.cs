@@ -8,6 +8,7 @@ namespace CoInference.Runtime.Codec;
 /// <param name="Shape">Shape of the feature before encoding; rank 1 to <see cref="FeatureFrame.MaxRank"/>.</param>
 /// <param name="Bits">Quantizer width, 1 to 8, or 32 for <see cref="EntropyMode.Raw"/>.</param>
 /// <param name="Coder">How the symbols are written.</param>
+/// <param name="Deadline">Time from the request's arrival at the edge after which its answer is of no use; zero for none.</param>
 /// <param name="PayloadBytes">Length of the payload that follows the header.</param>
 /// <param name="PayloadChecksum">CRC-32C of the payload.</param>
 public readonly record struct RequestHeader(
@@ -16,5 +17,6 @@ public readonly record struct RequestHeader(
     TensorShape Shape,
     int Bits,
     EntropyMode Coder,
+    TimeSpan Deadline,
     int PayloadBytes,
     uint PayloadChecksum);

@@ -55,7 +55,7 @@ internal sealed class DeviceHalf : IDisposable
 
     /// <summary>Encodes what <see cref="Compute"/> left, or the image itself, as a request frame.</summary>
     /// <returns>The frame; valid until the next call.</returns>
-    public ReadOnlySpan<byte> Encode(ReadOnlySpan<byte> image, ulong requestId)
+    public Span<byte> Encode(ReadOnlySpan<byte> image, ulong requestId)
     {
         Span<byte> payload = _frame.AsSpan(FeatureFrame.HeaderBytes);
         EntropyMode coder;

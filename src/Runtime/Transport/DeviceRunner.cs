@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using CoInference.Runtime.Codec;
 using CoInference.Runtime.Plans;
 using CoInference.Runtime.Profiling;
 
@@ -6,7 +7,8 @@ namespace CoInference.Runtime.Transport;
 
 /// <summary>
 /// The device: runs its half, sends the feature to the edge and returns the edge's answer. When the edge does not answer,
-/// it reconnects once per request; after that it either answers alone or fails, as the options say.
+/// it reconnects and sends the request again, after growing pauses; meanwhile it answers alone, waits or fails, as the
+/// options say. Every image gets exactly one answer or one exception.
 /// </summary>
 public sealed class DeviceRunner : IInferenceRunner
 {
@@ -16,6 +18,7 @@ public sealed class DeviceRunner : IInferenceRunner
     private readonly EdgeHalf? _fallback;
     private readonly Slowdown _slowdown;
     private EdgeClient? _client;
+    private readonly Backoff _backoff;
     private long _retryAt;
     private ulong _requests;
 
@@ -34,6 +37,7 @@ public sealed class DeviceRunner : IInferenceRunner
         _address = address;
         _options = options ?? new DeviceRunnerOptions();
         _slowdown = _options.Slowdown;
+        _backoff = new Backoff(_options.ReconnectInterval, _options.MaxReconnectInterval, _options.Seed is { } seed ? new Random(seed) : new Random());
         _device = new DeviceHalf(bundle, _options.Session);
         try
         {
@@ -42,6 +46,7 @@ public sealed class DeviceRunner : IInferenceRunner
         }
         catch (EdgeException failure) when (_fallback is not null && failure.IsTransient)
         {
+            _retryAt = Stopwatch.GetTimestamp() + Ticks(_backoff.Next());
             Lose(failure);
         }
         catch
@@ -62,12 +67,12 @@ public sealed class DeviceRunner : IInferenceRunner
         _device.Compute(image);
         double deviceMs = _slowdown.Finish(start);
         long encodeStart = Stopwatch.GetTimestamp();
-        ReadOnlySpan<byte> frame = _device.Encode(image, requestId);
+        Span<byte> frame = _device.Encode(image, requestId);
         double encodeMs = _slowdown.Finish(encodeStart);
         long encoded = Stopwatch.GetTimestamp();
         var timing = new InferenceTiming { DeviceMs = deviceMs, EncodeMs = encodeMs };
 
-        if (TryAsk(frame, requestId, logits, out EdgeReply reply, out long asked))
+        if (TryAsk(frame, requestId, start, logits, out EdgeReply reply, out long asked))
         {
             return timing with
             {
@@ -104,51 +109,76 @@ public sealed class DeviceRunner : IInferenceRunner
 
     /// <returns>False when the device has to answer alone.</returns>
     /// <exception cref="EdgeException">No answer, and no fallback.</exception>
-    private bool TryAsk(ReadOnlySpan<byte> frame, ulong requestId, Span<float> logits, out EdgeReply reply, out long asked)
+    private bool TryAsk(Span<byte> frame, ulong requestId, long start, Span<float> logits, out EdgeReply reply, out long asked)
     {
         asked = Stopwatch.GetTimestamp();
         reply = default;
-        if (_client is null && asked < _retryAt) return false;
+        if (_fallback is not null && asked < _retryAt) return false;
+        long deadline = _options.Deadline is { } limit ? start + Ticks(limit) : long.MaxValue;
+        long giveUp = _fallback is null ? asked + Ticks(_options.RecoveryTime) : asked;
         EdgeException? first = null;
-        while (true)
+        for (int attempt = 1; ; attempt++)
         {
+            bool wasConnected = _client is not null;
             try
             {
-                if (_client is null)
-                {
-                    _client = EdgeClient.Connect(_address, Bundle, _options.Client);
-                    _options.Log?.Invoke($"edge {_address}: connected again");
-                }
-
+                Connect();
                 asked = Stopwatch.GetTimestamp();
-                reply = _client.Request(frame, requestId, logits);
+                FeatureFrame.WriteDeadline(frame[..FeatureFrame.HeaderBytes], TimeLeft(deadline, asked));
+                reply = _client!.Request(frame, requestId, logits);
+                _backoff.Reset();
+                _retryAt = 0;
                 return true;
             }
             catch (EdgeException failure)
             {
-                bool wasConnected = _client is not null;
-                _client?.Dispose();
-                _client = null;
+                if (!failure.KeepsConnection) Disconnect();
                 if (!failure.IsTransient) throw;
-                if (wasConnected && first is null)
+                EdgeException whole = first is null ? failure : new EdgeException($"{first.Message} Trying again failed too: {failure.Message}", failure) { Status = failure.Status };
+                first ??= failure;
+                bool again = failure.Status != ReplyStatus.Expired && Stopwatch.GetTimestamp() < deadline;
+                // An edge that was there a moment ago may have closed an idle connection: that costs no pause.
+                if (again && attempt == 1 && wasConnected && !failure.KeepsConnection) continue;
+                long retryAt = Stopwatch.GetTimestamp() + Ticks(Longer(_backoff.Next(), failure.RetryAfter));
+                if (again && retryAt < Math.Min(giveUp, deadline))
                 {
-                    first = failure;
+                    Slowdown.WaitUntil(retryAt);
                     continue;
                 }
 
-                EdgeException whole = first is null ? failure : new EdgeException($"{first.Message} Trying again failed too: {failure.Message}", failure);
                 if (_fallback is null) throw whole;
+                _retryAt = retryAt;
                 Lose(whole);
                 return false;
             }
         }
     }
 
-    private void Lose(EdgeException failure)
+    private void Connect()
     {
-        _retryAt = Stopwatch.GetTimestamp() + (long)(_options.ReconnectInterval.TotalSeconds * Stopwatch.Frequency);
-        _options.Log?.Invoke($"{failure.Message} The device answers alone.");
+        if (_client is not null) return;
+        _client = EdgeClient.Connect(_address, Bundle, _options.Client);
+        _options.Log?.Invoke($"edge {_address}: connected again");
     }
+
+    private void Disconnect()
+    {
+        _client?.Dispose();
+        _client = null;
+    }
+
+    /// <summary>Time for which the edge's answer is of use: until the deadline, and not longer than this side waits.</summary>
+    private TimeSpan TimeLeft(long deadline, long now)
+    {
+        TimeSpan timeout = _options.Client.RequestTimeout;
+        return deadline - now < Ticks(timeout) ? Stopwatch.GetElapsedTime(now, deadline) : timeout;
+    }
+
+    private void Lose(EdgeException failure) => _options.Log?.Invoke($"{failure.Message} The device answers alone.");
+
+    private static TimeSpan Longer(TimeSpan a, TimeSpan b) => a > b ? a : b;
+
+    private static long Ticks(TimeSpan time) => (long)(time.TotalSeconds * Stopwatch.Frequency);
 
     private static double Milliseconds(long from, long to) => Stopwatch.GetElapsedTime(from, to).TotalMilliseconds;
 }

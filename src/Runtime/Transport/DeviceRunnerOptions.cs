@@ -9,7 +9,7 @@ public sealed record DeviceRunnerOptions
     /// <summary>How the sessions on the device are compiled; the batch size must be 1.</summary>
     public SessionOptions Session { get; init; } = new();
 
-    /// <summary>Limits of the connection and the link to emulate.</summary>
+    /// <summary>Security and limits of the connection, and the link to emulate.</summary>
     public EdgeClientOptions Client { get; init; } = new();
 
     /// <summary>Emulates a slower device: stretches what the device computes.</summary>
@@ -21,8 +21,29 @@ public sealed record DeviceRunnerOptions
     /// </summary>
     public bool FallbackToDevice { get; init; }
 
-    /// <summary>After the edge was lost and a reconnect failed: time for which it is not tried again. Only with <see cref="FallbackToDevice"/>.</summary>
-    public TimeSpan ReconnectInterval { get; init; } = TimeSpan.FromSeconds(1);
+    /// <summary>
+    /// Time from the start of an inference after which the edge's answer is of no use; null for none. The edge is told, and
+    /// does not compute a request that has waited past it.
+    /// </summary>
+    public TimeSpan? Deadline { get; init; }
+
+    /// <summary>
+    /// Time for which a request is tried again while the edge is gone or busy, and no fallback answers it. With zero it is
+    /// tried once more, at once.
+    /// </summary>
+    public TimeSpan RecoveryTime { get; init; }
+
+    /// <summary>
+    /// First pause between attempts to reach a lost edge. Pauses double up to <see cref="MaxReconnectInterval"/>, the upper half
+    /// of each is random. With <see cref="FallbackToDevice"/> the device answers alone meanwhile, else it waits.
+    /// </summary>
+    public TimeSpan ReconnectInterval { get; init; } = TimeSpan.FromMilliseconds(100);
+
+    /// <summary>Longest pause between attempts.</summary>
+    public TimeSpan MaxReconnectInterval { get; init; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>Seed of the random part of the pauses; null for another one each time.</summary>
+    public int? Seed { get; init; }
 
     /// <summary>Receives one line per event: edge lost, edge back.</summary>
     public Action<string>? Log { get; init; }

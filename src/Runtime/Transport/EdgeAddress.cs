@@ -40,4 +40,23 @@ public sealed record EdgeAddress(string Host, int Port)
             throw new EdgeException($"Cannot resolve '{Host}': {failure.Message}.", failure);
         }
     }
+
+    /// <summary>Opens a socket that listens here.</summary>
+    /// <exception cref="EdgeException">The address cannot be resolved or listened on.</exception>
+    internal Socket Listen(int backlog)
+    {
+        IPEndPoint endPoint = Resolve();
+        var listener = new Socket(endPoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+        try
+        {
+            listener.Bind(endPoint);
+            listener.Listen(backlog);
+            return listener;
+        }
+        catch (SocketException failure)
+        {
+            listener.Dispose();
+            throw new EdgeException($"Cannot listen on {this}: {failure.Message}.", failure);
+        }
+    }
 }

@@ -6,40 +6,67 @@ using CoInference.Runtime.Plans;
 
 namespace CoInference.Runtime.Transport;
 
-/// <summary>The edge's share of an inference: from a request frame to logits. Used by one caller at a time.</summary>
+/// <summary>The edge's share of an inference: from request frames to logits. Used by one caller at a time.</summary>
 internal sealed class EdgeHalf : IDisposable
 {
     private readonly Bundle _bundle;
-    private readonly Session _session;
+    private readonly Session[] _sessions;
     private readonly float[] _input;
     private readonly byte[] _pixels;
     private readonly TensorShape _frameShape;
 
+    /// <summary>Compiles the half.</summary>
+    /// <param name="bundle">The bundle.</param>
+    /// <param name="options">How its sessions are compiled.</param>
+    /// <param name="batchSizes">Batch sizes to compile, ascending, the first of them 1; none for 1 alone. Each has packed weights of its own.</param>
     /// <exception cref="InvalidDataException">The bundle has no edge half.</exception>
-    public EdgeHalf(Bundle bundle, SessionOptions options)
+    public EdgeHalf(Bundle bundle, SessionOptions options, params ReadOnlySpan<int> batchSizes)
+        : this(bundle, batchSizes.IsEmpty ? [1] : batchSizes.ToArray(), size => Session.Create(
+            bundle.Edge ?? throw new InvalidDataException("The bundle runs the whole network on the device: it has no edge half."), options with { BatchSize = size }))
     {
-        if (bundle.Edge is not { } edge) throw new InvalidDataException("The bundle runs the whole network on the device: it has no edge half.");
+    }
+
+    private EdgeHalf(Bundle bundle, int[] batchSizes, Func<int, Session> session)
+    {
         _bundle = bundle;
         _frameShape = bundle.Codec?.FeatureShape ?? bundle.ImageShape;
-        _input = new float[_frameShape.Count];
+        BatchSizes = batchSizes;
+        _sessions = Array.ConvertAll(batchSizes, size => session(size));
+        _input = new float[checked(_frameShape.Count * MaxBatch)];
         _pixels = bundle.Codec is null ? new byte[_frameShape.Count] : [];
-        _session = Session.Create(edge, options);
     }
+
+    /// <summary>Batch sizes that are compiled, ascending; the first is 1.</summary>
+    public int[] BatchSizes { get; }
+
+    /// <summary>Largest of <see cref="BatchSizes"/>.</summary>
+    public int MaxBatch => BatchSizes[^1];
+
+    /// <summary>Logits of one request.</summary>
+    public int Classes => _bundle.Classes;
+
+    /// <summary>A half with memory of its own that shares the packed weights.</summary>
+    /// <param name="batchSizes">Some of <see cref="BatchSizes"/>, ascending, the first of them 1.</param>
+    public EdgeHalf Fork(int[] batchSizes) => new(_bundle, batchSizes, size => _sessions[Array.IndexOf(BatchSizes, size)].Fork());
 
     /// <summary>Restores the feature, or the preprocessed image, from a whole frame.</summary>
     /// <exception cref="InvalidDataException">The frame is damaged or does not fit the bundle.</exception>
     public void Decode(ReadOnlySpan<byte> frame) => Decode(FeatureFrame.ReadRequest(frame, frame.Length, out ReadOnlySpan<byte> payload), payload);
 
     /// <summary>Restores the feature, or the preprocessed image, from a payload whose checksum has been verified.</summary>
+    /// <param name="header">The request's header.</param>
+    /// <param name="payload">Its payload.</param>
+    /// <param name="place">Place in the batch, from 0.</param>
     /// <exception cref="InvalidDataException">The frame does not fit the bundle, or its payload is malformed.</exception>
-    public void Decode(in RequestHeader header, ReadOnlySpan<byte> payload)
+    public void Decode(in RequestHeader header, ReadOnlySpan<byte> payload, int place = 0)
     {
+        Span<float> input = _input.AsSpan(place * _frameShape.Count, _frameShape.Count);
         if (header.Shape != _frameShape) throw new InvalidDataException($"The request has shape {header.Shape}, the bundle expects {_frameShape}.");
         int bits = _bundle.Codec?.Decision.Bits ?? 8;
         if (header.Bits != bits) throw new InvalidDataException($"The request has {header.Bits} bits, the bundle expects {bits}.");
         if (_bundle.Codec is { } codec)
         {
-            codec.Decode(payload, header.Coder, _input);
+            codec.Decode(payload, header.Coder, input);
             return;
         }
 
@@ -54,13 +81,46 @@ internal sealed class EdgeHalf : IDisposable
             throw new InvalidDataException($"The request has {payload.Length} bytes of pixels, the bundle expects {_frameShape}.");
         }
 
-        _bundle.Preprocessing.Apply(image, _frameShape[0], _input);
+        _bundle.Preprocessing.Apply(image, _frameShape[0], input);
     }
 
-    /// <summary>Runs the edge half on what <see cref="Decode(in RequestHeader, ReadOnlySpan{byte})"/> restored.</summary>
-    public void Compute(Span<float> logits) => _session.Run(_input, logits);
+    /// <summary>Runs the edge half on what was decoded into the places 0, 1, ...: in batches of the compiled sizes, largest first.</summary>
+    /// <param name="logits">Receives the logits; its length says how many places there are.</param>
+    public void Compute(Span<float> logits)
+    {
+        int count = logits.Length / Classes, done = 0;
+        for (int index = BatchSizes.Length - 1; done < count;)
+        {
+            if (BatchSizes[index] > count - done)
+            {
+                index--;
+                continue;
+            }
 
-    public void Dispose() => _session.Dispose();
+            int size = BatchSizes[index];
+            ComputeBatch(index, done, logits.Slice(done * Classes, size * Classes));
+            done += size;
+        }
+    }
+
+    /// <summary>Runs one batch of a compiled size.</summary>
+    /// <param name="index">Index into <see cref="BatchSizes"/>.</param>
+    /// <param name="place">First place of the batch.</param>
+    /// <param name="logits">Receives the logits of the batch.</param>
+    public void ComputeBatch(int index, int place, Span<float> logits) =>
+        _sessions[index].Run(_input.AsSpan(place * _frameShape.Count, BatchSizes[index] * _frameShape.Count), logits);
+
+    /// <summary>Fills the input with random values, for measuring.</summary>
+    public void FillWithNoise(int seed)
+    {
+        var random = new Random(seed);
+        for (int i = 0; i < _input.Length; i++) _input[i] = random.NextSingle() - 0.25f;
+    }
+
+    public void Dispose()
+    {
+        foreach (Session session in _sessions) session.Dispose();
+    }
 
     private void DecodeImage(ReadOnlySpan<byte> payload)
     {

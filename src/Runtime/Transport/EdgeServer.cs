@@ -2,13 +2,14 @@ using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Sockets;
 using CoInference.Runtime.Plans;
+using CoInference.Runtime.Transport.Telemetry;
 
 namespace CoInference.Runtime.Transport;
 
 /// <summary>
-/// The edge: serves the edge half of one bundle over TCP to several devices at once. Each connection is read on its own;
-/// computing goes through a bounded pool of sessions. Nothing that a client sends can end the server: its connection is
-/// answered with an error, where that is possible, and closed.
+/// The edge: serves the edge half of one bundle over TCP, with TLS or without, to several devices at once. Connections,
+/// memory, waiting requests and the time of everything are limited, and clients take turns. Nothing that a client sends can
+/// end the server: its connection is answered with an error, where that is possible, and closed.
 /// </summary>
 public sealed class EdgeServer : IDisposable
 {
@@ -19,11 +20,12 @@ public sealed class EdgeServer : IDisposable
 
     private readonly EdgeServerOptions _options;
     private readonly Socket _listener;
-    private readonly EdgeHalfPool _pool;
+    private readonly AddressCounter _addresses;
     private readonly ConcurrentDictionary<int, Task> _connections = new();
     private int _lastConnection;
     private int _clients;
     private long _answered;
+    private volatile bool _stopping;
 
     /// <summary>Prepares the sessions and starts to listen; clients are answered once <see cref="RunAsync"/> runs.</summary>
     /// <param name="bundle">The bundle to serve.</param>
@@ -38,22 +40,15 @@ public sealed class EdgeServer : IDisposable
         _options = options ?? new EdgeServerOptions();
         _options.Validate();
         Bundle = bundle;
-        _pool = new EdgeHalfPool(bundle, _options.Session, _options.Concurrency);
-        IPEndPoint endPoint = address.Resolve();
-        _listener = new Socket(endPoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
-        try
-        {
-            _listener.Bind(endPoint);
-            _listener.Listen(backlog: 128);
-        }
-        catch (SocketException failure)
-        {
-            Dispose();
-            throw new EdgeException($"Cannot listen on {address}: {failure.Message}.", failure);
-        }
-
-        var bound = (IPEndPoint)_listener.LocalEndPoint!;
-        Address = new EdgeAddress(address.Host, bound.Port);
+        _addresses = new AddressCounter(_options.MaxConnectionsPerAddress);
+        Memory = new FrameMemory(DeviceHalf.MaxFrameBytes(bundle), _options.MaxRequestBytes);
+        using var half = new EdgeHalf(bundle, _options.Session, BatchTable.Sizes(_options.MaxBatch));
+        BatchTime[] batches = _options.MaxBatch == 1 ? [new BatchTime(1, 0, SameBits: true, Used: true)] : BatchTable.Measure(half, _options.BatchOnlyWhereFaster);
+        BatchTimes = _options.MaxBatch == 1 ? [] : batches;
+        _listener = address.Listen(backlog: 128);
+        Address = new EdgeAddress(address.Host, ((IPEndPoint)_listener.LocalEndPoint!).Port);
+        Metrics = new EdgeMetrics(this);
+        Scheduler = new RequestScheduler(_options, half, batches, Metrics);
     }
 
     /// <summary>The bundle that is served.</summary>
@@ -62,40 +57,61 @@ public sealed class EdgeServer : IDisposable
     /// <summary>Where the server listens, with the port that the system chose.</summary>
     public EdgeAddress Address { get; }
 
+    /// <summary>What batch sizes were measured to be worth at the start; empty without batching.</summary>
+    public IReadOnlyList<BatchTime> BatchTimes { get; }
+
     /// <summary>Clients that are connected and past their handshake.</summary>
     public int Clients => Volatile.Read(ref _clients);
 
     /// <summary>Requests answered with logits so far.</summary>
     public long Answered => Interlocked.Read(ref _answered);
 
+    /// <summary>Requests that wait for a session.</summary>
+    public int Queued => Scheduler.Queued;
+
+    /// <summary>Bytes of memory lent to requests in flight.</summary>
+    public long RequestBytes => Memory.LentBytes;
+
+    /// <summary>Whether the server accepts nothing more and finishes what it has accepted.</summary>
+    public bool IsStopping => _stopping;
+
     internal EdgeServerOptions Options => _options;
 
-    internal EdgeHalfPool Pool => _pool;
+    internal FrameMemory Memory { get; }
 
-    /// <summary>Serves until <paramref name="stop"/>; then finishes the requests that have been accepted, and returns.</summary>
+    internal RequestScheduler Scheduler { get; }
+
+    internal EdgeMetrics Metrics { get; }
+
+    /// <summary>Serves until <paramref name="stop"/>; then accepts nothing more, finishes the requests that have been accepted, and returns.</summary>
     /// <param name="stop">Stops the server.</param>
     /// <exception cref="ObjectDisposedException">The server was disposed, or has run before.</exception>
     public async Task RunAsync(CancellationToken stop)
     {
         using var abort = new CancellationTokenSource();
+        Log(EdgeEventKind.Listening, 0, "", $"serving bundle {Bundle.Id[..12]} on {Address}", Answered);
         try
         {
             while (true) await AcceptAsync(stop, abort.Token).ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {
+            _stopping = true;
             _listener.Dispose();
         }
 
+        Log(EdgeEventKind.Stopping, 0, "", $"stopping: {Clients} clients are connected, accepted requests have {_options.DrainTimeout.TotalSeconds:0.#} s to finish", Answered);
         abort.CancelAfter(_options.DrainTimeout);
         await Task.WhenAll(_connections.Values).ConfigureAwait(false);
+        Log(EdgeEventKind.Stopped, 0, "", "stopped", Answered);
     }
 
     /// <summary>Stops listening and frees the sessions; call it after <see cref="RunAsync"/> has returned.</summary>
     public void Dispose()
     {
         _listener.Dispose();
-        _pool.Dispose();
+        Scheduler.Dispose();
+        Metrics.Dispose();
     }
 
     /// <summary>Counts a client in, if there is room for one more.</summary>
@@ -110,32 +126,46 @@ public sealed class EdgeServer : IDisposable
 
     internal void CountAnswer() => Interlocked.Increment(ref _answered);
 
+    internal void Log(EdgeEventKind kind, int client, string remote, string message, long answered) =>
+        _options.Log?.Invoke(new EdgeEvent(DateTimeOffset.UtcNow, kind, client, remote, message, answered));
+
     private async ValueTask AcceptAsync(CancellationToken stop, CancellationToken abort)
     {
         try
         {
             Socket socket = await _listener.AcceptAsync(stop).ConfigureAwait(false);
-            if (_connections.Count < _options.MaxClients + MaxHandshakes)
+            Metrics.Accepted();
+            if (socket.RemoteEndPoint is not IPEndPoint remote)
             {
-                Start(socket, stop, abort);
+                socket.Dispose();
                 return;
             }
 
-            socket.Dispose();
-            _options.Log?.Invoke($"a client was cut off: {_connections.Count} connections are open");
+            IPAddress address = remote.Address.IsIPv4MappedToIPv6 ? remote.Address.MapToIPv4() : remote.Address;
+            int number = ++_lastConnection;
+            if (_connections.Count >= _options.MaxClients + MaxHandshakes) Cut(socket, number, remote, $"{_connections.Count} connections are open");
+            else if (!_addresses.TryEnter(address)) Cut(socket, number, remote, $"its address has {_options.MaxConnectionsPerAddress} connections open");
+            else Start(socket, number, remote, address, stop, abort);
         }
         catch (SocketException failure)
         {
             // Out of file descriptors, or a client that was gone before it was accepted: neither may end the server.
-            _options.Log?.Invoke($"a client could not be accepted: {failure.Message}");
+            Log(EdgeEventKind.Lost, 0, "", $"a client could not be accepted: {failure.Message}", Answered);
             await Task.Delay(AcceptPause, stop).ConfigureAwait(false);
         }
     }
 
-    private void Start(Socket socket, CancellationToken stop, CancellationToken abort)
+    // No handshake and no answer: what is over these limits must cost as little as possible.
+    private void Cut(Socket socket, int number, IPEndPoint remote, string reason)
     {
-        int number = ++_lastConnection;
-        var connection = new EdgeConnection(this, socket, number);
+        socket.Dispose();
+        Metrics.Refused();
+        Log(EdgeEventKind.Refused, number, remote.ToString(), $"cut off: {reason}", 0);
+    }
+
+    private void Start(Socket socket, int number, IPEndPoint remote, IPAddress address, CancellationToken stop, CancellationToken abort)
+    {
+        var connection = new EdgeConnection(this, socket, number, remote.ToString());
         // Registered before it starts, so that the shutdown waits for every connection that was ever begun.
         var ended = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         _connections[number] = ended.Task;
@@ -144,10 +174,11 @@ public sealed class EdgeServer : IDisposable
             {
                 try
                 {
-                    await connection.RunAsync(stop, abort).ConfigureAwait(false);
+                    using (connection) await connection.RunAsync(stop, abort).ConfigureAwait(false);
                 }
                 finally
                 {
+                    _addresses.Leave(address);
                     _connections.TryRemove(number, out _);
                     ended.SetResult();
                 }

@@ -4,44 +4,90 @@ using CoInference.Kernels.Simd.Codec;
 namespace CoInference.Runtime.Transport;
 
 /// <summary>
-/// The first message on a connection, sent by the device: which protocol it speaks and which bundle it runs. The edge
-/// answers with an empty reply frame, whose status and message say whether it may go on.
+/// How a connection begins. The device says which protocol it speaks and which bundle it runs. An edge that has an access
+/// token answers with a challenge, and the device with its proof (see <see cref="AccessToken"/>). The edge then sends an
+/// empty reply frame, whose status and message say whether the device may go on.
 /// </summary>
 /// <remarks>
-/// Layout, little-endian: magic u32, version u8, 3 zero bytes, SHA-256 of the bundle (32 bytes), CRC-32C of all before it u32.
+/// Three messages of one layout, little-endian: magic u32 (<c>CIFH</c>, <c>CIFC</c>, <c>CIFP</c>), version u8, 3 zero bytes,
+/// 32 bytes (SHA-256 of the bundle; nonce; proof), CRC-32C of all before it u32. The layout of the first message is that of
+/// version 1, so that each side can tell the other's version and say so.
 /// </remarks>
 internal static class Handshake
 {
-    /// <summary>Length of the message.</summary>
+    /// <summary>Length of each message.</summary>
     public const int Bytes = 44;
 
-    /// <summary>Version of the protocol.</summary>
-    public const byte Version = 1;
+    /// <summary>Length of a nonce.</summary>
+    public const int NonceBytes = 32;
 
-    private const uint Magic = 0x48464943; // "CIFH"
+    /// <summary>Version of the protocol.</summary>
+    public const byte Version = 2;
+
+    private const uint HelloMagic = 0x48464943; // "CIFH"
+    private const uint ChallengeMagic = 0x43464943; // "CIFC"
+    private const uint ProofMagic = 0x50464943; // "CIFP"
+    private const int ContentOffset = 8;
     private const int ChecksumOffset = Bytes - 4;
 
-    /// <summary>Writes the message.</summary>
+    /// <summary>Writes the device's first message.</summary>
     /// <param name="message">Exactly <see cref="Bytes"/> bytes.</param>
     /// <param name="bundleId">SHA-256 of the bundle, lower-case hex.</param>
-    public static void Write(Span<byte> message, string bundleId)
+    public static void WriteHello(Span<byte> message, string bundleId)
     {
-        message.Clear();
-        BinaryPrimitives.WriteUInt32LittleEndian(message, Magic);
-        message[4] = Version;
-        Convert.FromHexString(bundleId, message[8..ChecksumOffset], out _, out _);
+        Convert.FromHexString(bundleId, message[ContentOffset..ChecksumOffset], out _, out _);
+        Seal(message, HelloMagic);
+    }
+
+    /// <summary>Reads the device's first message.</summary>
+    /// <returns>The bundle's SHA-256, lower-case hex.</returns>
+    /// <exception cref="InvalidDataException">The bytes are no handshake, or one of another protocol version.</exception>
+    public static string ReadHello(ReadOnlySpan<byte> message) => Convert.ToHexStringLower(Open(message, HelloMagic, "the client"));
+
+    /// <summary>Writes the edge's challenge.</summary>
+    /// <param name="message">Exactly <see cref="Bytes"/> bytes.</param>
+    /// <param name="nonce">Exactly <see cref="NonceBytes"/> random bytes.</param>
+    public static void WriteChallenge(Span<byte> message, ReadOnlySpan<byte> nonce)
+    {
+        nonce.CopyTo(message[ContentOffset..ChecksumOffset]);
+        Seal(message, ChallengeMagic);
+    }
+
+    /// <summary>Whether the first bytes of the edge's answer are those of a challenge and not of a reply frame.</summary>
+    public static bool IsChallenge(ReadOnlySpan<byte> message) => BinaryPrimitives.ReadUInt32LittleEndian(message) == ChallengeMagic;
+
+    /// <summary>Reads the edge's challenge.</summary>
+    /// <returns>The nonce, a slice of <paramref name="message"/>.</returns>
+    /// <exception cref="InvalidDataException">The bytes are no challenge.</exception>
+    public static ReadOnlySpan<byte> ReadChallenge(ReadOnlySpan<byte> message) => Open(message, ChallengeMagic, "the edge");
+
+    /// <summary>Writes the device's proof.</summary>
+    /// <param name="message">Exactly <see cref="Bytes"/> bytes.</param>
+    /// <param name="proof">What <see cref="AccessToken.Prove"/> gave.</param>
+    public static void WriteProof(Span<byte> message, ReadOnlySpan<byte> proof)
+    {
+        proof.CopyTo(message[ContentOffset..ChecksumOffset]);
+        Seal(message, ProofMagic);
+    }
+
+    /// <summary>Reads the device's proof.</summary>
+    /// <returns>The proof, a slice of <paramref name="message"/>.</returns>
+    /// <exception cref="InvalidDataException">The bytes are no proof.</exception>
+    public static ReadOnlySpan<byte> ReadProof(ReadOnlySpan<byte> message) => Open(message, ProofMagic, "the client");
+
+    private static void Seal(Span<byte> message, uint magic)
+    {
+        BinaryPrimitives.WriteUInt32LittleEndian(message, magic);
+        BinaryPrimitives.WriteUInt32LittleEndian(message[4..], Version);
         BinaryPrimitives.WriteUInt32LittleEndian(message[ChecksumOffset..], Crc32C.Compute(message[..ChecksumOffset]));
     }
 
-    /// <summary>Reads the message.</summary>
-    /// <returns>The bundle's SHA-256, lower-case hex.</returns>
-    /// <exception cref="InvalidDataException">The bytes are no handshake, or one of another protocol version.</exception>
-    public static string Read(ReadOnlySpan<byte> message)
+    private static ReadOnlySpan<byte> Open(ReadOnlySpan<byte> message, uint magic, string sender)
     {
-        if (BinaryPrimitives.ReadUInt32LittleEndian(message) != Magic) throw new InvalidDataException("Handshake: the client does not speak this protocol.");
-        if (message[4] != Version) throw new InvalidDataException($"Handshake: the client speaks protocol version {message[4]}, this edge {Version}.");
+        if (BinaryPrimitives.ReadUInt32LittleEndian(message) != magic) throw new InvalidDataException($"Handshake: {sender} does not speak this protocol.");
+        if (message[4] != Version) throw new InvalidDataException($"Handshake: {sender} speaks protocol version {message[4]}, this side speaks {Version}.");
         if (BinaryPrimitives.ReadUInt32LittleEndian(message[ChecksumOffset..]) != Crc32C.Compute(message[..ChecksumOffset]))
             throw new InvalidDataException("Handshake: the checksum does not match.");
-        return Convert.ToHexStringLower(message[8..ChecksumOffset]);
+        return message[ContentOffset..ChecksumOffset];
     }
 }

@@ -21,6 +21,41 @@ public class FeatureFrameTests
     }
 
     [Fact]
+    public void DeadlineIsAddedToAWrittenRequest()
+    {
+        byte[] frame = Request([1, 2, 3]);
+        Assert.Equal(TimeSpan.Zero, FeatureFrame.ReadRequest(frame, Limit, out _).Deadline);
+        foreach ((TimeSpan given, TimeSpan read) in new[]
+        {
+            (TimeSpan.FromMilliseconds(50), TimeSpan.FromMilliseconds(50)),
+            (TimeSpan.FromMilliseconds(-5), FeatureFrame.DeadlineUnit),
+            (TimeSpan.FromSeconds(1600), TimeSpan.FromSeconds(1600)),
+            (TimeSpan.FromHours(1), TimeSpan.Zero),
+        })
+        {
+            FeatureFrame.WriteDeadline(frame.AsSpan(0, FeatureFrame.HeaderBytes), given);
+            RequestHeader header = FeatureFrame.ReadRequest(frame, Limit, out _);
+            Assert.Equal((read, new TensorShape(1, 16, 8, 8)), (header.Deadline, header.Shape));
+        }
+    }
+
+    [Fact]
+    public void CancellationRoundTripsAndEveryDamagedBitIsFound()
+    {
+        var frame = new byte[FeatureFrame.HeaderBytes];
+        FeatureFrame.WriteCancellation(frame, 7, 42);
+        Assert.True(FeatureFrame.IsCancellation(frame));
+        Assert.Equal(42ul, FeatureFrame.ReadCancellation(frame));
+        Assert.False(FeatureFrame.IsCancellation(Request([1])));
+        for (int bit = 0; bit < frame.Length * 8; bit++)
+        {
+            frame[bit / 8] ^= (byte)(1 << (bit % 8));
+            Assert.Throws<InvalidDataException>(() => FeatureFrame.ReadCancellation(frame));
+            frame[bit / 8] ^= (byte)(1 << (bit % 8));
+        }
+    }
+
+    [Fact]
     public void ReplyRoundTrips()
     {
         var outputs = new[] { 1.5f, -2f, float.MaxValue };
@@ -39,8 +74,9 @@ public class FeatureFrameTests
     public void RefusalCarriesItsMessage(string message)
     {
         var frame = new byte[FeatureFrame.ReplyBytes(0, message)];
-        FeatureFrame.WriteReply(frame, 1, 2, ReplyStatus.BadRequest, default, default, default, [], message);
+        FeatureFrame.WriteReply(frame, 1, 2, ReplyStatus.BadRequest, default, default, default, [], message, TimeSpan.FromMilliseconds(12.3));
         ReplyHeader header = FeatureFrame.ReadReplyHeader(frame.AsSpan(0, FeatureFrame.HeaderBytes), Limit);
+        Assert.Equal(13u, header.RetryAfterMilliseconds);
         Assert.Equal(message, FeatureFrame.ReadReplyBody(header, frame.AsSpan(FeatureFrame.HeaderBytes), []));
     }
 

@@ -30,7 +30,7 @@ public sealed class EdgeServerTests : IDisposable
             HandshakeTimeout = TimeSpan.FromMilliseconds(500),
             FrameTimeout = TimeSpan.FromMilliseconds(500),
             DrainTimeout = TimeSpan.FromSeconds(2),
-            Log = _log.Enqueue,
+            Log = happened => _log.Enqueue(happened.ToString()),
         });
         _running = _server.RunAsync(_stop.Token);
     }
@@ -79,7 +79,7 @@ public sealed class EdgeServerTests : IDisposable
         if (kind == "ones") Array.Fill(bytes, byte.MaxValue);
         if (kind is "wrong-version" or "damaged-hello")
         {
-            Handshake.Write(bytes.AsSpan(0, Handshake.Bytes), _bundle.Id);
+            Handshake.WriteHello(bytes.AsSpan(0, Handshake.Bytes), _bundle.Id);
             bytes[kind == "wrong-version" ? 4 : 20] ^= 0x42;
         }
 
@@ -153,7 +153,7 @@ public sealed class EdgeServerTests : IDisposable
         using (Socket socket = Connect())
         {
             var bytes = new byte[Handshake.Bytes + FeatureFrame.HeaderBytes + 100];
-            Handshake.Write(bytes.AsSpan(0, Handshake.Bytes), _bundle.Id);
+            Handshake.WriteHello(bytes.AsSpan(0, Handshake.Bytes), _bundle.Id);
             Frame(payloadBytes: 100).CopyTo(bytes.AsSpan(Handshake.Bytes));
             socket.Send(bytes.AsSpan(0, after));
         }
@@ -292,7 +292,7 @@ public sealed class EdgeServerTests : IDisposable
     {
         Socket socket = Connect();
         var hello = new byte[Handshake.Bytes];
-        Handshake.Write(hello, _bundle.Id);
+        Handshake.WriteHello(hello, _bundle.Id);
         socket.Send(hello);
         Assert.Equal(ReplyStatus.Ok, ReadReply(socket).Status);
         return socket;

@@ -1,0 +1,59 @@
+using System.Buffers.Binary;
+using System.Net;
+using System.Net.Sockets;
+using CoInference.Kernels.Simd.Codec;
+using CoInference.Runtime.Codec;
+using CoInference.Runtime.Data;
+using CoInference.Runtime.Plans;
+using CoInference.Runtime.Transport;
+
+namespace CoInference.Bench.Serving;
+
+/// <summary>Listens to a good device, to learn what it sends: an edge that admits it, and answers each request with zeros.</summary>
+internal static class FrameRecorder
+{
+    /// <summary>The request frame of each image, ids from 1 on, without deadlines.</summary>
+    public static byte[][] Record(Bundle bundle, ImageSet images) => Record(bundle, images, out _);
+
+    /// <summary>As <see cref="Record(Bundle, ImageSet)"/>, with the device's handshake.</summary>
+    public static byte[][] Record(Bundle bundle, ImageSet images, out byte[] hello)
+    {
+        using var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        listener.Listen();
+        int port = ((IPEndPoint)listener.LocalEndPoint!).Port;
+        Task device = Task.Run(() =>
+        {
+            using var runner = new DeviceRunner(bundle, new EdgeAddress("127.0.0.1", port));
+            var logits = new float[bundle.Classes];
+            for (int i = 0; i < images.Count; i++) runner.Run(images.Image(i), logits);
+        });
+        using Socket socket = listener.Accept();
+        hello = Receive(socket, 44);
+        var reply = new byte[FeatureFrame.ReplyBytes(bundle.Classes, "")];
+        socket.Send(reply.AsSpan(0, FeatureFrame.WriteReply(reply, bundle.WireId, 0, ReplyStatus.Ok, default, default, default, [])));
+        var frames = new byte[images.Count][];
+        for (int i = 0; i < frames.Length; i++)
+        {
+            byte[] header = Receive(socket, FeatureFrame.HeaderBytes);
+            RequestHeader request = FeatureFrame.ReadRequestHeader(header, int.MaxValue);
+            byte[] payload = Receive(socket, request.PayloadBytes);
+            // A deadline would run out while the frame is sent again and again.
+            header.AsSpan(25, 3).Clear();
+            BinaryPrimitives.WriteUInt32LittleEndian(header.AsSpan(52), Crc32C.Compute(header.AsSpan(0, 52)));
+            frames[i] = [.. header, .. payload];
+            socket.Send(reply.AsSpan(0, FeatureFrame.WriteReply(reply, bundle.WireId, request.RequestId, ReplyStatus.Ok, default, default, default, new float[bundle.Classes])));
+        }
+
+        device.Wait();
+        return frames;
+    }
+
+    private static byte[] Receive(Socket socket, int count)
+    {
+        var bytes = new byte[count];
+        for (int received = 0; received < count;)
+            received += socket.Receive(bytes.AsSpan(received)) is > 0 and var now ? now : throw new EndOfStreamException("The device closed its connection.");
+        return bytes;
+    }
+}
