@@ -53,6 +53,10 @@ public sealed class PlanCompiler
     public Bundle Compile(Plan plan, CancellationToken cancellation) =>
         BundleCompiler.CompilePruned(Pruned(plan.Groups, cancellation), plan, _calibration, Preprocessing, _precise);
 
+    /// <summary>The network as a plan's groups leave it, re-fitted.</summary>
+    /// <exception cref="OperationCanceledException">Cancelled.</exception>
+    public Graph Prune(Plan plan, CancellationToken cancellation) => Pruned(plan.Groups, cancellation);
+
     /// <summary>A few features of the unpruned network at a cut, row after row, for timing codecs on.</summary>
     public float[] Features(Cut cut)
     {

@@ -21,14 +21,15 @@ public sealed class PlanJudge
 
     /// <summary>Accuracy of a plan on a set of images.</summary>
     /// <exception cref="OperationCanceledException">Cancelled.</exception>
-    public double Accuracy(Plan plan, ImageSet images, CancellationToken cancellation)
-    {
-        Bundle bundle = _compiler.Compile(plan, cancellation);
-        return (bundle switch
+    public double Accuracy(Plan plan, ImageSet images, CancellationToken cancellation) => Accuracy(_compiler.Compile(plan, cancellation), images, cancellation);
+
+    /// <summary>Accuracy of a bundle on a set of images.</summary>
+    /// <exception cref="OperationCanceledException">Cancelled.</exception>
+    public double Accuracy(Bundle bundle, ImageSet images, CancellationToken cancellation) =>
+        (bundle switch
         {
             { Device: { } device, Edge: { } edge } => Evaluator.Evaluate(device, bundle.Codec, edge, images, _options, cancellation),
             { Device: { } device } => Evaluator.Evaluate(device, images, _options, cancellation),
-            _ => Evaluator.Evaluate(bundle.Edge!, plan.InputCoding == InputCoding.Jpeg ? JpegCodec.RoundTrip(images, plan.JpegQuality) : images, _options, cancellation),
+            _ => Evaluator.Evaluate(bundle.Edge!, bundle.Plan.InputCoding == InputCoding.Jpeg ? JpegCodec.RoundTrip(images, bundle.Plan.JpegQuality) : images, _options, cancellation),
         }).Top1;
-    }
 }

@@ -6,6 +6,7 @@ using CoInference.Runtime.Graphs;
 using CoInference.Runtime.Plans;
 using CoInference.Runtime.Profiling;
 using CoInference.Runtime.Sparsity;
+using CoInference.Runtime.Training;
 
 namespace CoInference.Agent.Search;
 
@@ -104,6 +105,12 @@ public sealed record SearchRequest
 
     /// <summary>Best episodes that are judged again on all validation images before one becomes the plan.</summary>
     public int FinalCandidates { get; init; } = 5;
+
+    /// <summary>
+    /// How the plan is trained at the end, the unpruned network being the teacher; null for not at all. Preprocessing,
+    /// teacher, zeros, threads and checkpoint are the search's own whatever is said here.
+    /// </summary>
+    public TrainerOptions? FineTuning { get; init; }
 
     /// <summary>Whether a search already in the output folder is discarded and not resumed.</summary>
     public bool Restart { get; init; }

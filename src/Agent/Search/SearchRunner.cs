@@ -4,6 +4,7 @@ using CoInference.Agent.Baselines;
 using CoInference.Agent.Environments;
 using CoInference.Runtime.Plans;
 using CoInference.Runtime.Profiling;
+using CoInference.Runtime.Training;
 
 namespace CoInference.Agent.Search;
 
@@ -24,6 +25,9 @@ public sealed class SearchRunner : IDisposable
 
     /// <summary>Name of the latency table within the output folder.</summary>
     public const string LatencyTableFile = "latency-table.json";
+
+    /// <summary>Name of the plan's network before it was trained, in the report of a search that trains it.</summary>
+    public const string UntunedName = "plan, not fine-tuned";
 
     private const int RandomTries = 5;
 
@@ -101,16 +105,27 @@ public sealed class SearchRunner : IDisposable
         }
 
         BaselineResult planResult = _bench.Assess(chosen, _cancellation) with { Decided = true };
+        Bundle? tuned = null;
+        if (_request.FineTuning is { } training)
+        {
+            tuned = _bench.FineTune(chosen, training, new TrainingReport(this), _cancellation);
+            plans.Add(chosen with { Name = UntunedName });
+            baselines.Add(planResult with { Name = UntunedName, Note = "the plan's network after the re-fit alone" });
+            planResult = _bench.Assess(chosen, tuned, _cancellation) with { Decided = true };
+            accuracy = planResult.Accuracy!.Value;
+        }
+
         Plan final = FinalPlan(chosen, accuracy, budgetMs, decider) with { Predicted = planResult.Predicted!, PayloadBytes = planResult.PayloadBytes };
         if (_request.TestImages > 0)
         {
             Report("judging on test images");
-            planResult = planResult with { TestAccuracy = _bench.TestAccuracy(chosen, _cancellation) };
+            planResult = planResult with { TestAccuracy = tuned is null ? _bench.TestAccuracy(chosen, _cancellation) : _bench.TestAccuracy(tuned, _cancellation) };
             for (int i = 0; i < plans.Count; i++) baselines[i] = baselines[i] with { TestAccuracy = _bench.TestAccuracy(plans[i], _cancellation) };
         }
 
         Report("writing the report");
-        Bundle bundle = _bench.Compile(final, _cancellation).Save(Path.Combine(_request.OutputFolder, BundleFolderName));
+        Bundle compiled = tuned is null ? _bench.Compile(final, _cancellation) : Bundle.Create(final, tuned.Device, tuned.Edge, tuned.Codec, _request.Preprocessing);
+        Bundle bundle = compiled.Save(Path.Combine(_request.OutputFolder, BundleFolderName));
         PlanFile.Write(Path.Combine(_request.OutputFolder, PlanFileName), final);
         SearchReport report = MakeReport(final, planResult, baselines, screened, deciders, budgetMs);
         report.Write(Path.Combine(_request.OutputFolder, ReportFile));
@@ -262,6 +277,21 @@ public sealed class SearchRunner : IDisposable
         SearchJournal.Discard(folder);
         string table = Path.Combine(folder, LatencyTableFile);
         if (File.Exists(table)) File.Delete(table);
+    }
+
+    private sealed class TrainingReport(SearchRunner runner) : IProgress<TrainerProgress>
+    {
+        private int _tenths = -1;
+
+        public void Report(TrainerProgress value)
+        {
+            int tenths = (int)(10 * value.Epoch);
+            if (tenths == _tenths) return;
+            _tenths = tenths;
+            runner.Report(string.Create(
+                CultureInfo.InvariantCulture,
+                $"fine-tuning: epoch {value.Epoch:F1} of {value.Epochs}, loss {value.Loss:F3}, train {100 * value.TrainAccuracy:F1} %, {value.ImagesPerSecond:F0} images/s, {value.Remaining:h\\:mm\\:ss} left"));
+        }
     }
 
     private sealed class EpisodeProgress(SearchRunner runner) : IProgress<SearchProgress>

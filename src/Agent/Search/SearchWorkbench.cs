@@ -5,10 +5,12 @@ using CoInference.Kernels.Tensors;
 using CoInference.Runtime.Data;
 using CoInference.Runtime.Execution;
 using CoInference.Runtime.Graphs;
+using CoInference.Runtime.Onnx;
 using CoInference.Runtime.Plans;
 using CoInference.Runtime.Profiling;
 using CoInference.Runtime.Sparsity;
 using CoInference.Runtime.Splitting;
+using CoInference.Runtime.Training;
 using CoInference.Runtime.Transport;
 
 namespace CoInference.Agent.Search;
@@ -124,16 +126,55 @@ internal sealed class SearchWorkbench : IDisposable
         return predicted with { WireMs = Pricer.WireMs(payload / Calibration.Count) };
     }
 
+    /// <summary>Trains the network of a plan on all training images and compiles it.</summary>
+    /// <param name="named">The plan.</param>
+    /// <param name="options">How.</param>
+    /// <param name="progress">Told after each epoch, among others.</param>
+    /// <param name="cancellation">Stops; the checkpoint in the output folder holds the position.</param>
+    public Bundle FineTune(NamedPlan named, TrainerOptions options, IProgress<TrainerProgress> progress, CancellationToken cancellation)
+    {
+        Plan plan = ToPlan(named);
+        Graph pruned = _compiler.Prune(plan, cancellation);
+        string hash = ModelHash.Of(OnnxModel.Serialize(pruned))[..8];
+        options = options with
+        {
+            Preprocessing = _request.Preprocessing,
+            Teacher = Graph,
+            KeepsZeros = true,
+            Threads = _request.WorkThreads,
+            Checkpoint = Path.Combine(_request.OutputFolder, $"finetune-{hash}.checkpoint"),
+            Resumes = true,
+        };
+        using var trainer = new Trainer(pruned, _request.Data.Load(Split.Train), null, options);
+        return BundleCompiler.CompilePruned(trainer.Run(progress, cancellation).Graph, plan, Calibration, _request.Preprocessing, _request.Precise);
+    }
+
+    /// <summary>Judges a compiled plan on the validation images and measures it.</summary>
+    public BaselineResult Assess(NamedPlan named, Bundle bundle, CancellationToken cancellation)
+    {
+        (LatencyBreakdown measured, double payload) = _measurer.Measure(bundle, cancellation);
+        return new BaselineResult
+        {
+            Name = named.Name,
+            Cut = named.Cut.Value,
+            Accuracy = _judge.Accuracy(bundle, Validation, cancellation),
+            PayloadBytes = payload,
+            Predicted = named.Predicted is { } predicted ? Refined(predicted, bundle, cancellation) : measured,
+            Measured = measured,
+            Note = named.Note,
+        };
+    }
+
+    /// <summary>Accuracy of a compiled plan on the test split; null when the request wants none.</summary>
+    public double? TestAccuracy(Bundle bundle, CancellationToken cancellation) => TestImages() is { } test ? _judge.Accuracy(bundle, test, cancellation) : null;
+
     /// <summary>Accuracy of a plan on all validation images.</summary>
     public double ValidationAccuracy(NamedPlan named, CancellationToken cancellation) => Accuracy(named, Validation, "validation", cancellation);
 
     /// <summary>Accuracy of a plan on the test split; null when the request wants none.</summary>
-    public double? TestAccuracy(NamedPlan named, CancellationToken cancellation)
-    {
-        if (_request.TestImages == 0) return null;
-        _test ??= _request.Data.Load(Split.Test, _request.TestImages);
-        return Accuracy(named, _test, "test", cancellation);
-    }
+    public double? TestAccuracy(NamedPlan named, CancellationToken cancellation) => TestImages() is { } test ? Accuracy(named, test, "test", cancellation) : null;
+
+    private ImageSet? TestImages() => _request.TestImages == 0 ? null : _test ??= _request.Data.Load(Split.Test, _request.TestImages);
 
     /// <summary>Stops the threads.</summary>
     public void Dispose() => _workers.Dispose();

@@ -9,6 +9,7 @@ using CoInference.Runtime.Onnx;
 using CoInference.Runtime.Plans;
 using CoInference.Runtime.Profiling;
 using CoInference.Runtime.Sparsity;
+using CoInference.Runtime.Training;
 using CommandLine;
 
 namespace CoInference.Cli.Verbs;
@@ -78,6 +79,14 @@ internal sealed class SearchVerb : ComputeVerb
     /// <summary>Ranking.</summary>
     [Option("importance", Default = Importance.Reconstruction, MetaValue = "NAME", HelpText = "What is removed first: l1, l2, activation, reconstruction, taylor, geometricMedian.")]
     public Importance Importance { get; set; } = Importance.Reconstruction;
+
+    /// <summary>Epochs of the plan's training.</summary>
+    [Option("finetune", Default = 0, MetaValue = "EPOCHS", HelpText = "Train the plan's network at the end, for so many passes over the training images, with MODEL as the teacher; Ctrl-C keeps a checkpoint.")]
+    public int FineTune { get; set; }
+
+    /// <summary>Learning rate of the plan's training.</summary>
+    [Option("finetune-lr", Default = 0.02f, MetaValue = "RATE", HelpText = "With --finetune: highest learning rate.")]
+    public float FineTuneRate { get; set; } = 0.02f;
 
     /// <summary>Judging images.</summary>
     [Option("judge-images", Default = 500, MetaValue = "N", HelpText = "Search-validation images that judge an episode.")]
@@ -157,6 +166,8 @@ internal sealed class SearchVerb : ComputeVerb
             _ => throw new UsageException($"--form {Form}: expected channel, block or unstructured."),
         };
         if (!(Slowdown >= 1 && Slowdown <= 1e6)) throw new UsageException($"--slowdown {Slowdown}: expected 1 to 1000000.");
+        if (FineTune is < 0 or > 100_000) throw new UsageException($"--finetune {FineTune}: expected 0 to 100000.");
+        if (!(FineTuneRate > 0) || !float.IsFinite(FineTuneRate)) throw new UsageException($"--finetune-lr {FineTuneRate}: expected a positive number.");
         Graph model = OnnxModel.Load(Model);
         DataSource data = DataOptions.Source(Data, model);
         var request = new SearchRequest
@@ -186,6 +197,16 @@ internal sealed class SearchVerb : ComputeVerb
             ValidationImages = ValidationImages,
             TestImages = TestImages,
             Restart = Restart,
+            FineTuning = FineTune == 0 ? null : new TrainerOptions
+            {
+                Epochs = FineTune,
+                LearningRate = FineTuneRate,
+                WarmUpEpochs = 0.2,
+                ClipNorm = 2,
+                Augmentation = Augmentation.Parse(TrainingVerb.SuitableAugmentation(Data)),
+                Loss = new ClassificationLoss(0, 0.7f),
+                Seed = (ulong)Seed,
+            },
         };
         try
         {

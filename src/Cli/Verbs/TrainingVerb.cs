@@ -116,7 +116,7 @@ internal abstract class TrainingVerb : Verb
         WeightDecay = WeightDecay,
         ClipNorm = Clip ?? float.PositiveInfinity,
         Loss = new ClassificationLoss(LabelSmoothing),
-        Augmentation = Augmentation.Parse(Augment ?? SuitableAugmentation()),
+        Augmentation = Augmentation.Parse(Augment ?? SuitableAugmentation(Data)),
         Preprocessing = preprocessing,
         Seed = (ulong)Seed,
         Threads = Threads ?? Environment.ProcessorCount,
@@ -168,8 +168,8 @@ internal abstract class TrainingVerb : Verb
     }
 
     /// <summary>Digits and letters must not be mirrored; the generated shapes look the same from every side.</summary>
-    private string SuitableAugmentation() =>
-        Data.StartsWith("shapes10", StringComparison.Ordinal) ? "shift=2,mirror,flip" : Data.StartsWith("idx:", StringComparison.Ordinal) ? "shift=2" : "shift=4,mirror";
+    internal static string SuitableAugmentation(string data) =>
+        data.StartsWith("shapes10", StringComparison.Ordinal) ? "shift=2,mirror,flip" : data.StartsWith("idx:", StringComparison.Ordinal) ? "shift=2" : "shift=4,mirror";
 }
 
 /// <summary>JSON form of a training run.</summary>

@@ -1,9 +1,11 @@
+using CoInference.Agent.Baselines;
 using CoInference.Agent.Environments;
 using CoInference.Agent.Search;
 using CoInference.Runtime.Data;
 using CoInference.Runtime.Onnx;
 using CoInference.Runtime.Plans;
 using CoInference.Runtime.Profiling;
+using CoInference.Runtime.Training;
 using CoInference.Runtime.Transport;
 
 namespace CoInference.Agent.Tests.Search;
@@ -88,6 +90,29 @@ public sealed class SearchRunnerTests : IDisposable
         Assert.Equal(before.Select(Text), resumed.Episodes.Take(3).Select(Text));
         Assert.Equal(whole.Episodes.Select(Text), resumed.Episodes.Select(Text));
         Assert.Equal(7, resumed.Episodes.Count);
+    }
+
+    [Fact]
+    public void The_plan_is_trained_at_the_end_and_a_second_run_takes_its_checkpoint()
+    {
+        SearchRequest request = Request("tuned", episodes: 3) with
+        {
+            TestImages = 200,
+            FineTuning = new TrainerOptions { Epochs = 1, BatchSize = 64, LearningRate = 0.01f, WarmUpEpochs = 0, Loss = new ClassificationLoss(0, 0.5f) },
+        };
+        SearchOutcome outcome = SearchRunner.Run(request);
+        BaselineResult untuned = Assert.Single(outcome.Report.Baselines, baseline => baseline.Name == SearchRunner.UntunedName);
+        Assert.True(outcome.Report.PlanResult.TestAccuracy > untuned.TestAccuracy, $"{outcome.Report.PlanResult.TestAccuracy} after {untuned.TestAccuracy}");
+        Assert.Equal(outcome.Report.PlanResult.Accuracy, outcome.Plan.ValidationAccuracy);
+        Assert.Single(Directory.GetFiles(Folder("tuned"), "finetune-*.checkpoint"));
+
+        // The bundle on disk holds the trained weights.
+        using var runner = new LocalRunner(Bundle.Load(Path.Combine(Folder("tuned"), SearchRunner.BundleFolderName)));
+        ImageSet images = request.Data.Load(Split.Test, 200);
+        Assert.Equal(outcome.Report.PlanResult.TestAccuracy!.Value, ImageSetRun.Execute(runner, images, null, null, CancellationToken.None).Top1, 1e-9);
+
+        SearchOutcome again = SearchRunner.Run(request);
+        Assert.Equal(outcome.Report.PlanResult.TestAccuracy, again.Report.PlanResult.TestAccuracy);
     }
 
     [Fact]
