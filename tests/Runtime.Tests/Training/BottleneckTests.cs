@@ -89,6 +89,15 @@ public class BottleneckTests
     }
 
     [Fact]
+    public void A_second_bottleneck_is_refused()
+    {
+        Graph network = Network();
+        var spec = new BottleneckSpec(InteriorCut(network).Value, 4, 2);
+        Graph once = Bottleneck.Insert(network, spec, Data, Preprocessing.ImageNet, 1);
+        Assert.Throws<ArgumentException>(() => Bottleneck.Insert(Bottleneck.WithoutQuantizer(once), spec, Data, Preprocessing.ImageNet, 1));
+    }
+
+    [Fact]
     public void Damaged_metadata_is_named()
     {
         Graph network = Network();

@@ -36,12 +36,13 @@ public static class Bottleneck
     /// <param name="calibration">Training images, labels not used.</param>
     /// <param name="preprocessing">How pixels become network input.</param>
     /// <param name="seed">Seed of the fit.</param>
-    /// <exception cref="ArgumentException">The network has no such cut, or the bottleneck does not fit it.</exception>
+    /// <exception cref="ArgumentException">The network has no such cut, a bottleneck already, or an operator set that is too old; or the bottleneck does not fit.</exception>
     public static Graph Insert(Graph graph, BottleneckSpec spec, ImageSet calibration, Preprocessing preprocessing, ulong seed)
     {
         ArgumentNullException.ThrowIfNull(graph);
         ArgumentNullException.ThrowIfNull(spec);
         if (graph.Opset < MinOpset) throw new ArgumentException($"The network is of operator set {graph.Opset}; a bottleneck needs {MinOpset} or later.");
+        if (graph.Nodes.Exists(node => node.Outputs.Contains(Code))) throw new ArgumentException("The network has a bottleneck already.");
         IReadOnlyList<Cut> cuts = CutFinder.FindAll(graph);
         Cut cut = cuts.FirstOrDefault(candidate => candidate.Value == spec.Cut)
             ?? throw new ArgumentException($"'{spec.Cut}' is not a legal cut of the network; '{cuts[0].Value}' to '{cuts[^1].Value}' has {cuts.Count}.");
