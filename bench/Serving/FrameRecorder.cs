@@ -35,12 +35,12 @@ internal static class FrameRecorder
         var frames = new byte[images.Count][];
         for (int i = 0; i < frames.Length; i++)
         {
-            byte[] header = Receive(socket, FeatureFrame.HeaderBytes);
+            byte[] header = Receive(socket, FeatureFrame.RequestHeaderBytes);
             RequestHeader request = FeatureFrame.ReadRequestHeader(header, int.MaxValue);
             byte[] payload = Receive(socket, request.PayloadBytes);
             // A deadline would run out while the frame is sent again and again.
-            header.AsSpan(25, 3).Clear();
-            BinaryPrimitives.WriteUInt32LittleEndian(header.AsSpan(52), Crc32C.Compute(header.AsSpan(0, 52)));
+            header.AsSpan(24, 4).Clear();
+            BinaryPrimitives.WriteUInt32LittleEndian(header.AsSpan(FeatureFrame.RequestHeaderBytes - 4), Crc32C.Compute(header.AsSpan(0, FeatureFrame.RequestHeaderBytes - 4)));
             frames[i] = [.. header, .. payload];
             socket.Send(reply.AsSpan(0, FeatureFrame.WriteReply(reply, bundle.WireId, request.RequestId, ReplyStatus.Ok, default, default, default, new float[bundle.Classes])));
         }

@@ -87,9 +87,9 @@ internal sealed class HostileClient(int port, byte[] hello, HostileFrames frames
     /// <returns>False when the connection ended before a reply.</returns>
     private bool ReadReply(Socket socket)
     {
-        if (!Receive(socket, _buffer.AsSpan(0, FeatureFrame.HeaderBytes))) return false;
-        ReplyHeader header = FeatureFrame.ReadReplyHeader(_buffer.AsSpan(0, FeatureFrame.HeaderBytes), _buffer.Length);
-        Span<byte> body = _buffer.AsSpan(FeatureFrame.HeaderBytes, header.BodyBytes);
+        if (!Receive(socket, _buffer.AsSpan(0, FeatureFrame.ReplyHeaderBytes))) return false;
+        ReplyHeader header = FeatureFrame.ReadReplyHeader(_buffer.AsSpan(0, FeatureFrame.ReplyHeaderBytes), _buffer.Length);
+        Span<byte> body = _buffer.AsSpan(FeatureFrame.ReplyHeaderBytes, header.BodyBytes);
         if (!Receive(socket, body)) return false;
         FeatureFrame.ReadReplyBody(header, body, new float[header.OutputCount]);
         return true;

@@ -51,7 +51,7 @@ internal sealed class HostileFrames
         {
             case "random" or "random-hello":
                 // Longer than a header, so that the server has something to judge.
-                frame = new byte[_random.Next(FeatureFrame.HeaderBytes, 300)];
+                frame = new byte[_random.Next(FeatureFrame.RequestHeaderBytes, 300)];
                 _random.NextBytes(frame);
                 break;
             case "mutated":
@@ -63,7 +63,7 @@ internal sealed class HostileFrames
                 ending = Ending.Finish;
                 break;
             case "oversized":
-                BinaryPrimitives.WriteUInt32LittleEndian(frame.AsSpan(44), (uint)_random.NextInt64(frame.Length + 100_000, uint.MaxValue));
+                BinaryPrimitives.WriteUInt32LittleEndian(frame.AsSpan(28), (uint)_random.NextInt64(frame.Length + 100_000, uint.MaxValue));
                 Checksum(frame);
                 break;
             case "truncated":
@@ -79,14 +79,14 @@ internal sealed class HostileFrames
                 Mutate(frame, 0);
                 break;
             case "cancellation":
-                frame = new byte[FeatureFrame.HeaderBytes];
+                frame = new byte[FeatureFrame.RequestHeaderBytes];
                 FeatureFrame.WriteCancellation(frame, (ulong)_random.NextInt64(), (ulong)_random.NextInt64());
                 if (_random.Next(2) == 0) Mutate(frame, 0);
                 ending = Ending.Finish;
                 break;
             case "doubled":
                 // One id twice, and a cancellation of both between them.
-                var withdrawal = new byte[FeatureFrame.HeaderBytes];
+                var withdrawal = new byte[FeatureFrame.RequestHeaderBytes];
                 FeatureFrame.WriteCancellation(withdrawal, 0, BinaryPrimitives.ReadUInt64LittleEndian(frame.AsSpan(16)));
                 frame = [.. frame, .. withdrawal, .. frame];
                 ending = Ending.Finish;
@@ -103,8 +103,8 @@ internal sealed class HostileFrames
 
     private static void Checksum(Span<byte> frame)
     {
-        BinaryPrimitives.WriteUInt32LittleEndian(frame[(FeatureFrame.HeaderBytes - 8)..], Crc32C.Compute(frame[FeatureFrame.HeaderBytes..]));
-        BinaryPrimitives.WriteUInt32LittleEndian(frame[(FeatureFrame.HeaderBytes - 4)..], Crc32C.Compute(frame[..(FeatureFrame.HeaderBytes - 4)]));
+        BinaryPrimitives.WriteUInt32LittleEndian(frame[(FeatureFrame.RequestHeaderBytes - 8)..], Crc32C.Compute(frame[FeatureFrame.RequestHeaderBytes..]));
+        BinaryPrimitives.WriteUInt32LittleEndian(frame[(FeatureFrame.RequestHeaderBytes - 4)..], Crc32C.Compute(frame[..(FeatureFrame.RequestHeaderBytes - 4)]));
     }
 
     private void Mutate(Span<byte> frame, int from)

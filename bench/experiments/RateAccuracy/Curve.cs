@@ -95,5 +95,5 @@ internal sealed class Curve
     private double MeanBytes(Func<PixelImage, int> length) =>
         Enumerable.Range(0, _test.Count).AsParallel().Average(i => (double)length(PixelImage.FromPlanes(_test.Image(i), _test.Channels, _test.Height, _test.Width)));
 
-    private static RatePoint Point(string kind, string setting, double bytes, double top1) => new(kind, setting, bytes + FeatureFrame.HeaderBytes, top1);
+    private static RatePoint Point(string kind, string setting, double bytes, double top1) => new(kind, setting, bytes + FeatureFrame.RequestHeaderBytes, top1);
 }

@@ -85,7 +85,7 @@ public sealed class PlanPricer
     public static double PayloadBytes(TensorShape feature, CodecDecision codec)
     {
         long symbols = (long)feature.Count / feature[1] * codec.Channels;
-        return FeatureFrame.HeaderBytes + (((symbols * codec.Bits) + 7) / 8);
+        return FeatureFrame.RequestHeaderBytes + (((symbols * codec.Bits) + 7) / 8);
     }
 
     private (Graph Device, Graph Edge) Split(Cut cut, IReadOnlyList<GroupDecision> groups) =>

@@ -1,28 +1,28 @@
 using System.Buffers.Binary;
 using System.Text;
 using CoInference.Kernels.Simd.Codec;
-using CoInference.Kernels.Tensors;
 
 namespace CoInference.Runtime.Codec;
 
 /// <summary>
-/// The frames on the wire between device and edge. Every frame is a header of <see cref="HeaderBytes"/> bytes and a body;
-/// all numbers are little-endian. Both parts carry a CRC-32C of their own, so that a damaged length is found before it is used.
+/// The frames on the wire between device and edge. Every frame is a header, of <see cref="RequestHeaderBytes"/> or
+/// <see cref="ReplyHeaderBytes"/> bytes, and a body; all numbers are little-endian. Both parts carry a CRC-32C of their own,
+/// so that a damaged length is found before it is used.
 /// </summary>
 /// <remarks>
-/// Request header: magic u32, version u8, kind u8, bits u8, coder u8, plan id u64, request id u64, rank u8, deadline u24 in
-/// units of <see cref="DeadlineUnit"/> (0: none), 4 dimensions u32 (unused ones 0), payload length u32, payload CRC u32, header CRC u32.
+/// Request header: magic u32, version u8, kind u8, bits u8, coder u8, plan id u64, request id u64, deadline u32 in units of
+/// <see cref="DeadlineUnit"/> (0: none), payload length u32, payload CRC u32, header CRC u32. The feature's shape is the plan's.
 /// Cancellation: the header of a request of which nothing but plan id and request id is set, without a body.
 /// Reply header: magic u32, version u8, kind u8, status u8, zero u8, plan id u64, request id u64, queue, decode and compute
 /// time in microseconds u32 each, output count u32, message length u32, retry hint in milliseconds u32, body CRC u32, header CRC u32.
 /// </remarks>
 public static class FeatureFrame
 {
-    /// <summary>Length of the header of either kind.</summary>
-    public const int HeaderBytes = 56;
+    /// <summary>Length of the header of a request, and of a cancellation.</summary>
+    public const int RequestHeaderBytes = 40;
 
-    /// <summary>Most dimensions a feature may have.</summary>
-    public const int MaxRank = 4;
+    /// <summary>Length of the header of a reply.</summary>
+    public const int ReplyHeaderBytes = 56;
 
     /// <summary>Resolution of a request's deadline.</summary>
     public static readonly TimeSpan DeadlineUnit = TimeSpan.FromMicroseconds(100);
@@ -31,60 +31,52 @@ public static class FeatureFrame
     public const int MaxMessageBytes = 1024;
 
     private const uint Magic = 0x31464943; // "CIF1"
-    private const byte Version = 3;
+    private const byte Version = 4;
     private const byte RequestKind = 1;
     private const byte ReplyKind = 2;
     private const byte CancellationKind = 3;
-    private const uint MaxDeadlineUnits = (1 << 24) - 1;
-    private const int BodyChecksumOffset = HeaderBytes - 8;
-    private const int HeaderChecksumOffset = HeaderBytes - 4;
 
-    /// <summary>Writes the header of a request whose payload already lies at <c>frame[HeaderBytes..]</c>.</summary>
+    /// <summary>Writes the header of a request whose payload already lies at <c>frame[RequestHeaderBytes..]</c>.</summary>
     /// <param name="frame">Receives the header; holds the payload behind it.</param>
     /// <param name="planId">Identifies the plan.</param>
     /// <param name="requestId">Echoed in the reply.</param>
-    /// <param name="shape">Shape of the feature, rank 1 to <see cref="MaxRank"/>.</param>
     /// <param name="bits">Quantizer width, 1 to 8, or 32 for <see cref="EntropyMode.Raw"/>.</param>
     /// <param name="coder">How the symbols are written.</param>
     /// <param name="payloadBytes">Length of the payload.</param>
     /// <returns>Length of the whole frame.</returns>
     /// <exception cref="ArgumentException">The frame is too short, or a field is out of its range.</exception>
-    public static int WriteRequest(Span<byte> frame, ulong planId, ulong requestId, TensorShape shape, int bits, EntropyMode coder, int payloadBytes)
+    public static int WriteRequest(Span<byte> frame, ulong planId, ulong requestId, int bits, EntropyMode coder, int payloadBytes)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(payloadBytes);
-        if (frame.Length - HeaderBytes < payloadBytes)
+        if (frame.Length - RequestHeaderBytes < payloadBytes)
             throw new ArgumentException($"A frame of {frame.Length} bytes cannot hold a header and {payloadBytes} bytes of payload.", nameof(frame));
-        if (shape.Rank is < 1 or > MaxRank) throw new ArgumentException($"A frame carries features of rank 1 to {MaxRank}, not {shape}.", nameof(shape));
         if (!BitsFit(bits, coder)) throw new ArgumentException($"{bits} bits do not go with {coder} symbols.", nameof(bits));
 
-        Span<byte> header = frame[..HeaderBytes];
+        Span<byte> header = frame[..RequestHeaderBytes];
         header.Clear();
         WriteStart(header, RequestKind, (byte)bits, (byte)coder, planId, requestId);
-        header[24] = (byte)shape.Rank;
-        for (int axis = 0; axis < shape.Rank; axis++) BinaryPrimitives.WriteInt32LittleEndian(header[(28 + (4 * axis))..], shape[axis]);
-        BinaryPrimitives.WriteInt32LittleEndian(header[44..], payloadBytes);
-        WriteChecksums(header, frame.Slice(HeaderBytes, payloadBytes));
-        return HeaderBytes + payloadBytes;
+        BinaryPrimitives.WriteInt32LittleEndian(header[28..], payloadBytes);
+        WriteChecksums(header, frame.Slice(RequestHeaderBytes, payloadBytes));
+        return RequestHeaderBytes + payloadBytes;
     }
 
     /// <summary>Sets the deadline of a request that has been written.</summary>
-    /// <param name="header">Exactly <see cref="HeaderBytes"/> bytes, as <see cref="WriteRequest"/> left them.</param>
+    /// <param name="header">Exactly <see cref="RequestHeaderBytes"/> bytes, as <see cref="WriteRequest"/> left them.</param>
     /// <param name="left">
     /// Time, from the arrival of the request's first byte at the edge, after which the answer is of no use. Rounded to
-    /// <see cref="DeadlineUnit"/> and at least one of it; what the field cannot hold, about 28 minutes and more, means no deadline.
+    /// <see cref="DeadlineUnit"/> and at least one of it; what the field cannot hold, about five days and more, means no deadline.
     /// </param>
     /// <exception cref="ArgumentException">The header has another length.</exception>
     public static void WriteDeadline(Span<byte> header, TimeSpan left)
     {
-        if (header.Length != HeaderBytes) throw new ArgumentException($"A header has {HeaderBytes} bytes, not {header.Length}.", nameof(header));
+        if (header.Length != RequestHeaderBytes) throw new ArgumentException($"A request's header has {RequestHeaderBytes} bytes, not {header.Length}.", nameof(header));
         long units = Math.Max(1, left.Ticks / DeadlineUnit.Ticks);
-        uint rank = header[24];
-        BinaryPrimitives.WriteUInt32LittleEndian(header[24..], rank | ((units > MaxDeadlineUnits ? 0 : (uint)units) << 8));
+        BinaryPrimitives.WriteUInt32LittleEndian(header[24..], units > uint.MaxValue ? 0 : (uint)units);
         WriteHeaderChecksum(header);
     }
 
     /// <summary>Writes the frame that asks the edge to drop a request which has not begun to run.</summary>
-    /// <param name="frame">Exactly <see cref="HeaderBytes"/> bytes.</param>
+    /// <param name="frame">Exactly <see cref="RequestHeaderBytes"/> bytes.</param>
     /// <param name="planId">Identifies the plan.</param>
     /// <param name="requestId">The request. It still gets one reply: <see cref="ReplyStatus.Cancelled"/>, or what became of it.</param>
     public static void WriteCancellation(Span<byte> frame, ulong planId, ulong requestId)
@@ -95,51 +87,38 @@ public static class FeatureFrame
     }
 
     /// <summary>Whether a header says that it is a cancellation; <see cref="ReadCancellation"/> then checks it.</summary>
-    public static bool IsCancellation(ReadOnlySpan<byte> header) => header.Length == HeaderBytes && header[5] == CancellationKind;
+    public static bool IsCancellation(ReadOnlySpan<byte> header) => header.Length == RequestHeaderBytes && header[5] == CancellationKind;
 
     /// <summary>Reads a cancellation.</summary>
-    /// <param name="header">Exactly <see cref="HeaderBytes"/> bytes.</param>
+    /// <param name="header">Exactly <see cref="RequestHeaderBytes"/> bytes.</param>
     /// <returns>Id of the request to drop.</returns>
     /// <exception cref="InvalidDataException">The header is damaged or is no cancellation.</exception>
     public static ulong ReadCancellation(ReadOnlySpan<byte> header)
     {
         (byte first, byte second) = ReadStart(header, CancellationKind);
-        if (first != 0 || second != 0 || header[24..BodyChecksumOffset].ContainsAnyExcept((byte)0))
+        if (first != 0 || second != 0 || header[24..^8].ContainsAnyExcept((byte)0))
             throw new InvalidDataException("Cancellation frame: a reserved byte is not zero.");
         return BinaryPrimitives.ReadUInt64LittleEndian(header[16..]);
     }
 
     /// <summary>Reads and checks the header of a request.</summary>
-    /// <param name="header">Exactly <see cref="HeaderBytes"/> bytes.</param>
+    /// <param name="header">Exactly <see cref="RequestHeaderBytes"/> bytes.</param>
     /// <param name="maxFrameBytes">Longest frame the reader is willing to take, header included.</param>
     /// <exception cref="InvalidDataException">The header is damaged, is no request, or announces a longer frame.</exception>
     public static RequestHeader ReadRequestHeader(ReadOnlySpan<byte> header, int maxFrameBytes)
     {
         (byte bits, byte coder) = ReadStart(header, RequestKind);
         if (!BitsFit(bits, (EntropyMode)coder)) throw new InvalidDataException($"Request frame: {bits} bits with coder {coder} is not a known combination.");
-        int rank = header[24];
-        if (rank is < 1 or > MaxRank) throw new InvalidDataException($"Request frame: the feature has rank {rank}, expected 1 to {MaxRank}.");
-        Span<int> dimensions = stackalloc int[MaxRank];
-        long count = 1;
-        for (int axis = 0; axis < MaxRank; axis++)
-        {
-            int dimension = BinaryPrimitives.ReadInt32LittleEndian(header[(28 + (4 * axis))..]);
-            if (axis < rank ? dimension < 1 : dimension != 0) throw new InvalidDataException($"Request frame: dimension {axis} of the feature is {dimension}.");
-            dimensions[axis] = dimension;
-            if (axis < rank) count *= dimension;
-            if (count > int.MaxValue) throw new InvalidDataException("Request frame: the feature has more than 2^31 - 1 elements.");
-        }
-
-        int payloadBytes = ReadLength(header[44..], maxFrameBytes, "Request");
+        uint payloadBytes = BinaryPrimitives.ReadUInt32LittleEndian(header[28..]);
+        if (payloadBytes + (long)RequestHeaderBytes > maxFrameBytes) throw TooLong("Request", payloadBytes + (long)RequestHeaderBytes, maxFrameBytes);
         return new RequestHeader(
             BinaryPrimitives.ReadUInt64LittleEndian(header[8..]),
             BinaryPrimitives.ReadUInt64LittleEndian(header[16..]),
-            new TensorShape(dimensions[..rank]),
             bits,
             (EntropyMode)coder,
-            (BinaryPrimitives.ReadUInt32LittleEndian(header[24..]) >> 8) * DeadlineUnit,
-            payloadBytes,
-            BinaryPrimitives.ReadUInt32LittleEndian(header[BodyChecksumOffset..]));
+            BinaryPrimitives.ReadUInt32LittleEndian(header[24..]) * DeadlineUnit,
+            (int)payloadBytes,
+            BinaryPrimitives.ReadUInt32LittleEndian(header[^8..]));
     }
 
     /// <summary>Checks a received payload against its header.</summary>
@@ -155,7 +134,7 @@ public static class FeatureFrame
     public static RequestHeader ReadRequest(ReadOnlySpan<byte> frame, int maxFrameBytes, out ReadOnlySpan<byte> payload)
     {
         RequestHeader header = ReadRequestHeader(HeaderOf(frame), maxFrameBytes);
-        payload = frame[HeaderBytes..];
+        payload = frame[RequestHeaderBytes..];
         CheckPayload(header, payload);
         return header;
     }
@@ -164,7 +143,7 @@ public static class FeatureFrame
     /// <param name="outputCount">Output values.</param>
     /// <param name="message">The message; empty for none.</param>
     public static int ReplyBytes(int outputCount, ReadOnlySpan<char> message) =>
-        checked(HeaderBytes + (outputCount * sizeof(float)) + Math.Min(MaxMessageBytes, Encoding.UTF8.GetByteCount(message)));
+        checked(ReplyHeaderBytes + (outputCount * sizeof(float)) + Math.Min(MaxMessageBytes, Encoding.UTF8.GetByteCount(message)));
 
     /// <summary>Writes a whole reply.</summary>
     /// <param name="frame">At least <see cref="ReplyBytes"/> bytes.</param>
@@ -194,14 +173,14 @@ public static class FeatureFrame
         int length = ReplyBytes(outputs.Length, message);
         if (frame.Length < length) throw new ArgumentException($"A reply of {length} bytes does not fit a frame of {frame.Length}.", nameof(frame));
 
-        Span<byte> body = frame[HeaderBytes..length];
+        Span<byte> body = frame[ReplyHeaderBytes..length];
         Span<byte> text = body[(outputs.Length * sizeof(float))..];
         for (int i = 0; i < outputs.Length; i++) BinaryPrimitives.WriteSingleLittleEndian(body[(i * sizeof(float))..], outputs[i]);
         // A cut message may end inside a character; the reader replaces the broken one.
         if (Encoding.UTF8.GetByteCount(message) <= text.Length) Encoding.UTF8.GetBytes(message, text);
         else Encoding.UTF8.GetBytes(message.ToString()).AsSpan(0, text.Length).CopyTo(text);
 
-        Span<byte> header = frame[..HeaderBytes];
+        Span<byte> header = frame[..ReplyHeaderBytes];
         header.Clear();
         WriteStart(header, ReplyKind, (byte)status, 0, planId, requestId);
         BinaryPrimitives.WriteUInt32LittleEndian(header[24..], Microseconds(queue));
@@ -215,7 +194,7 @@ public static class FeatureFrame
     }
 
     /// <summary>Reads and checks the header of a reply.</summary>
-    /// <param name="header">Exactly <see cref="HeaderBytes"/> bytes.</param>
+    /// <param name="header">Exactly <see cref="ReplyHeaderBytes"/> bytes.</param>
     /// <param name="maxFrameBytes">Longest frame the reader is willing to take, header included.</param>
     /// <exception cref="InvalidDataException">The header is damaged, is no reply, or announces a longer frame.</exception>
     public static ReplyHeader ReadReplyHeader(ReadOnlySpan<byte> header, int maxFrameBytes)
@@ -227,7 +206,7 @@ public static class FeatureFrame
         uint messageBytes = BinaryPrimitives.ReadUInt32LittleEndian(header[40..]);
         if (messageBytes > MaxMessageBytes) throw new InvalidDataException($"Reply frame: a message of {messageBytes} bytes exceeds {MaxMessageBytes}.");
         long bodyBytes = (outputCount * (long)sizeof(float)) + messageBytes;
-        if (bodyBytes + HeaderBytes > maxFrameBytes) throw TooLong("Reply", bodyBytes, maxFrameBytes);
+        if (bodyBytes + ReplyHeaderBytes > maxFrameBytes) throw TooLong("Reply", bodyBytes + ReplyHeaderBytes, maxFrameBytes);
         return new ReplyHeader(
             BinaryPrimitives.ReadUInt64LittleEndian(header[8..]),
             BinaryPrimitives.ReadUInt64LittleEndian(header[16..]),
@@ -238,7 +217,7 @@ public static class FeatureFrame
             (int)outputCount,
             (int)messageBytes,
             BinaryPrimitives.ReadUInt32LittleEndian(header[44..]),
-            BinaryPrimitives.ReadUInt32LittleEndian(header[BodyChecksumOffset..]));
+            BinaryPrimitives.ReadUInt32LittleEndian(header[^8..]));
     }
 
     /// <summary>Checks a received reply body and copies the outputs out of it.</summary>
@@ -270,36 +249,31 @@ public static class FeatureFrame
 
     private static void WriteChecksums(Span<byte> header, ReadOnlySpan<byte> body)
     {
-        BinaryPrimitives.WriteUInt32LittleEndian(header[BodyChecksumOffset..], Crc32C.Compute(body));
+        BinaryPrimitives.WriteUInt32LittleEndian(header[^8..], Crc32C.Compute(body));
         WriteHeaderChecksum(header);
     }
 
     private static void WriteHeaderChecksum(Span<byte> header) =>
-        BinaryPrimitives.WriteUInt32LittleEndian(header[HeaderChecksumOffset..], Crc32C.Compute(header[..HeaderChecksumOffset]));
+        BinaryPrimitives.WriteUInt32LittleEndian(header[^4..], Crc32C.Compute(header[..^4]));
 
     private static (byte First, byte Second) ReadStart(ReadOnlySpan<byte> header, byte kind)
     {
         string name = kind switch { RequestKind => "Request", ReplyKind => "Reply", _ => "Cancellation" };
-        if (header.Length != HeaderBytes) throw new InvalidDataException($"{name} frame: the header has {header.Length} bytes, expected {HeaderBytes}.");
+        int expected = kind == ReplyKind ? ReplyHeaderBytes : RequestHeaderBytes;
+        if (header.Length != expected) throw new InvalidDataException($"{name} frame: the header has {header.Length} bytes, expected {expected}.");
         if (BinaryPrimitives.ReadUInt32LittleEndian(header) != Magic) throw new InvalidDataException($"{name} frame: the bytes are not a CoInference frame.");
         if (header[4] != Version) throw new InvalidDataException($"{name} frame: version {header[4]} is not supported, expected {Version}.");
-        if (BinaryPrimitives.ReadUInt32LittleEndian(header[HeaderChecksumOffset..]) != Crc32C.Compute(header[..HeaderChecksumOffset]))
+        if (BinaryPrimitives.ReadUInt32LittleEndian(header[^4..]) != Crc32C.Compute(header[..^4]))
             throw new InvalidDataException($"{name} frame: the header's checksum does not match.");
         if (header[5] != kind) throw new InvalidDataException($"{name} frame: the frame is of kind {header[5]}, expected {kind}.");
         return (header[6], header[7]);
     }
 
-    private static int ReadLength(ReadOnlySpan<byte> field, int maxFrameBytes, string name)
-    {
-        uint length = BinaryPrimitives.ReadUInt32LittleEndian(field);
-        return length + (long)HeaderBytes <= maxFrameBytes ? (int)length : throw TooLong(name, length, maxFrameBytes);
-    }
-
-    private static InvalidDataException TooLong(string name, long bodyBytes, int maxFrameBytes) =>
-        new($"{name} frame: {HeaderBytes + bodyBytes} bytes exceed the limit of {maxFrameBytes}.");
+    private static InvalidDataException TooLong(string name, long frameBytes, int maxFrameBytes) =>
+        new($"{name} frame: {frameBytes} bytes exceed the limit of {maxFrameBytes}.");
 
     private static ReadOnlySpan<byte> HeaderOf(ReadOnlySpan<byte> frame) =>
-        frame.Length >= HeaderBytes ? frame[..HeaderBytes] : throw new InvalidDataException($"Request frame: {frame.Length} bytes are less than a header of {HeaderBytes}.");
+        frame.Length >= RequestHeaderBytes ? frame[..RequestHeaderBytes] : throw new InvalidDataException($"Request frame: {frame.Length} bytes are less than a header of {RequestHeaderBytes}.");
 
     private static void CheckBody(string name, int expectedBytes, uint checksum, ReadOnlySpan<byte> body)
     {

@@ -12,6 +12,7 @@ public sealed class FeatureSamples
 {
     // Enough for means and covariances to three digits; the cost of the covariance grows with it.
     private const int MaxSamples = 16384;
+    private const int MaxRank = 4;
 
     private readonly float[] _features;
     private readonly float[] _columns;
@@ -66,7 +67,7 @@ public sealed class FeatureSamples
     /// <exception cref="ArgumentException">It is not.</exception>
     internal static void CheckShape(TensorShape shape)
     {
-        if (shape.Rank is < 2 or > FeatureFrame.MaxRank || shape[0] != 1 || shape.Count == 0)
+        if (shape.Rank is < 2 or > MaxRank || shape[0] != 1 || shape.Count == 0)
             throw new ArgumentException($"A feature has the shape [1, C], [1, C, W] or [1, C, H, W], not {shape}.", nameof(shape));
     }
 

@@ -1,11 +1,8 @@
-using CoInference.Kernels.Tensors;
-
 namespace CoInference.Runtime.Codec;
 
 /// <summary>What a request says about its payload, one encoded feature.</summary>
 /// <param name="PlanId">Identifies the plan whose device half made the feature.</param>
 /// <param name="RequestId">Chosen by the device, echoed in the reply.</param>
-/// <param name="Shape">Shape of the feature before encoding; rank 1 to <see cref="FeatureFrame.MaxRank"/>.</param>
 /// <param name="Bits">Quantizer width, 1 to 8, or 32 for <see cref="EntropyMode.Raw"/>.</param>
 /// <param name="Coder">How the symbols are written.</param>
 /// <param name="Deadline">Time from the request's arrival at the edge after which its answer is of no use; zero for none.</param>
@@ -14,7 +11,6 @@ namespace CoInference.Runtime.Codec;
 public readonly record struct RequestHeader(
     ulong PlanId,
     ulong RequestId,
-    TensorShape Shape,
     int Bits,
     EntropyMode Coder,
     TimeSpan Deadline,

@@ -41,7 +41,7 @@ internal sealed class DeviceHalf : IDisposable
     private bool SendsPixels => _bundle.Device is null && _bundle.Codec is null;
 
     /// <summary>Longest request frame that a bundle can need.</summary>
-    public static int MaxFrameBytes(Bundle bundle) => FeatureFrame.HeaderBytes + (bundle.Codec?.MaxPayloadBytes ?? bundle.ImageShape.Count);
+    public static int MaxFrameBytes(Bundle bundle) => FeatureFrame.RequestHeaderBytes + (bundle.Codec?.MaxPayloadBytes ?? bundle.ImageShape.Count);
 
     /// <summary>Preprocesses the image and runs the device half.</summary>
     public void Compute(ReadOnlySpan<byte> image)
@@ -57,7 +57,7 @@ internal sealed class DeviceHalf : IDisposable
     /// <returns>The frame; valid until the next call.</returns>
     public Span<byte> Encode(ReadOnlySpan<byte> image, ulong requestId)
     {
-        Span<byte> payload = _frame.AsSpan(FeatureFrame.HeaderBytes);
+        Span<byte> payload = _frame.AsSpan(FeatureFrame.RequestHeaderBytes);
         EntropyMode coder;
         int bytes, bits = 8;
         if (_bundle.Codec is { } codec)
@@ -70,7 +70,7 @@ internal sealed class DeviceHalf : IDisposable
             bytes = EncodePixels(image, payload, out coder);
         }
 
-        return _frame.AsSpan(0, FeatureFrame.WriteRequest(_frame, _bundle.WireId, requestId, _frameShape, bits, coder, bytes));
+        return _frame.AsSpan(0, FeatureFrame.WriteRequest(_frame, _bundle.WireId, requestId, bits, coder, bytes));
     }
 
     public void Dispose() => _session?.Dispose();

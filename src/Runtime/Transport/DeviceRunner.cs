@@ -124,7 +124,7 @@ public sealed class DeviceRunner : IInferenceRunner
             {
                 Connect();
                 asked = Stopwatch.GetTimestamp();
-                FeatureFrame.WriteDeadline(frame[..FeatureFrame.HeaderBytes], TimeLeft(deadline, asked));
+                FeatureFrame.WriteDeadline(frame[..FeatureFrame.RequestHeaderBytes], TimeLeft(deadline, asked));
                 reply = _client!.Request(frame, requestId, logits);
                 _backoff.Reset();
                 _retryAt = 0;

@@ -31,7 +31,7 @@ public sealed class EdgeClient : IDisposable
         _planId = bundle.WireId;
         _link = options.Link is { } spec ? new ShapedLink(spec) : null;
         _classes = bundle.Classes;
-        _reply = new byte[FeatureFrame.HeaderBytes + (_classes * sizeof(float)) + FeatureFrame.MaxMessageBytes];
+        _reply = new byte[FeatureFrame.ReplyHeaderBytes + (_classes * sizeof(float)) + FeatureFrame.MaxMessageBytes];
         _stream = new NetworkStream(socket, ownsSocket: true);
     }
 
@@ -185,7 +185,7 @@ public sealed class EdgeClient : IDisposable
         {
             // The real way between the processes is part of the emulated one and not on top of it.
             long edge = (long)((queue + decode + compute) * Stopwatch.Frequency / 1000);
-            int replyBytes = FeatureFrame.HeaderBytes + header.BodyBytes;
+            int replyBytes = FeatureFrame.ReplyHeaderBytes + header.BodyBytes;
             Slowdown.WaitUntil(start + _link.OneWayTicks(frame.Length) + edge + _link.OneWayTicks(replyBytes));
         }
 
@@ -208,7 +208,7 @@ public sealed class EdgeClient : IDisposable
     /// <summary>Asks the edge to drop the request under way. Its one reply still comes, and ends the wait for it.</summary>
     private void Withdraw()
     {
-        Span<byte> frame = stackalloc byte[FeatureFrame.HeaderBytes];
+        Span<byte> frame = stackalloc byte[FeatureFrame.RequestHeaderBytes];
         lock (_writing)
         {
             if (_underWay == 0) return;
@@ -233,9 +233,9 @@ public sealed class EdgeClient : IDisposable
     /// <summary>Receives a reply of which the first bytes may have been received already.</summary>
     private ReplyHeader ReceiveReply(Span<float> logits, int received, long deadline, out string message)
     {
-        Receive(_reply.AsSpan(received, FeatureFrame.HeaderBytes - received), deadline);
-        ReplyHeader header = FeatureFrame.ReadReplyHeader(_reply.AsSpan(0, FeatureFrame.HeaderBytes), _reply.Length);
-        Span<byte> body = _reply.AsSpan(FeatureFrame.HeaderBytes, header.BodyBytes);
+        Receive(_reply.AsSpan(received, FeatureFrame.ReplyHeaderBytes - received), deadline);
+        ReplyHeader header = FeatureFrame.ReadReplyHeader(_reply.AsSpan(0, FeatureFrame.ReplyHeaderBytes), _reply.Length);
+        Span<byte> body = _reply.AsSpan(FeatureFrame.ReplyHeaderBytes, header.BodyBytes);
         Receive(body, deadline);
         if (header.OutputCount > logits.Length) throw new InvalidDataException($"the reply has {header.OutputCount} outputs, expected {logits.Length}.");
         message = FeatureFrame.ReadReplyBody(header, body, logits);

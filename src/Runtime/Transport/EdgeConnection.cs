@@ -24,7 +24,7 @@ internal sealed class EdgeConnection : IDisposable
     private readonly Socket _socket;
     private readonly int _number;
     private readonly string _remote;
-    private readonly byte[] _header = new byte[FeatureFrame.HeaderBytes];
+    private readonly byte[] _header = new byte[FeatureFrame.RequestHeaderBytes];
     private readonly EdgeRequest?[] _free;
     private readonly SemaphoreSlim _slots;
     private readonly SemaphoreSlim _writing = new(1);
@@ -53,7 +53,7 @@ internal sealed class EdgeConnection : IDisposable
 
     private EdgeServerOptions Options => _server.Options;
 
-    private int ReplyBytes => FeatureFrame.HeaderBytes + (_server.Bundle.Classes * sizeof(float)) + FeatureFrame.MaxMessageBytes;
+    private int ReplyBytes => FeatureFrame.ReplyHeaderBytes + (_server.Bundle.Classes * sizeof(float)) + FeatureFrame.MaxMessageBytes;
 
     /// <summary>Serves the client; never throws.</summary>
     /// <param name="stop">Ends the connection as soon as no request is under way.</param>
@@ -190,7 +190,7 @@ internal sealed class EdgeConnection : IDisposable
 
         try
         {
-            var admission = new byte[FeatureFrame.HeaderBytes];
+            var admission = new byte[FeatureFrame.ReplyHeaderBytes];
             FeatureFrame.WriteReply(admission, _server.Bundle.WireId, 0, ReplyStatus.Ok, default, default, default, []);
             await _stream.WriteAsync(admission, receiving.Token).ConfigureAwait(false);
             receiving.CancelAfter(Timeout.InfiniteTimeSpan);
@@ -261,7 +261,7 @@ internal sealed class EdgeConnection : IDisposable
             }
             else
             {
-                Memory<byte> payload = request.Frame.AsMemory(FeatureFrame.HeaderBytes, header.PayloadBytes);
+                Memory<byte> payload = request.Frame.AsMemory(FeatureFrame.RequestHeaderBytes, header.PayloadBytes);
                 if (payload.Length > 0 && !await ReceiveAsync(payload, receiving.Token).ConfigureAwait(false))
                     throw new InvalidDataException("Request frame: the connection ended before the payload did.");
                 FeatureFrame.CheckPayload(header, payload.Span);
@@ -275,7 +275,7 @@ internal sealed class EdgeConnection : IDisposable
             if (!whole) Release(request);
         }
 
-        _server.Metrics.Received(FeatureFrame.HeaderBytes + header.PayloadBytes);
+        _server.Metrics.Received(FeatureFrame.RequestHeaderBytes + header.PayloadBytes);
         request.Begin(header, request.Frame, Stopwatch.GetTimestamp(), deadline);
         if (request.Frame is null)
             Reply(request, ReplyStatus.Busy, default, default, default, [], "the edge has no memory left for further requests", _server.Scheduler.RetryAfter);
@@ -381,7 +381,7 @@ internal sealed class EdgeConnection : IDisposable
             // Without a stream TLS was not agreed on, and an answer in clear would only be garbage to the client.
             if (_stream is not null)
             {
-                var reply = new byte[FeatureFrame.HeaderBytes + FeatureFrame.MaxMessageBytes];
+                var reply = new byte[FeatureFrame.ReplyHeaderBytes + FeatureFrame.MaxMessageBytes];
                 int length = FeatureFrame.WriteReply(reply, _server.Bundle.WireId, 0, status, default, default, default, [], message);
                 await _stream.WriteAsync(reply.AsMemory(0, length), deadline.Token).ConfigureAwait(false);
                 if (_stream is SslStream secured) await secured.ShutdownAsync().ConfigureAwait(false);

@@ -61,7 +61,6 @@ internal sealed class EdgeHalf : IDisposable
     public void Decode(in RequestHeader header, ReadOnlySpan<byte> payload, int place = 0)
     {
         Span<float> input = _input.AsSpan(place * _frameShape.Count, _frameShape.Count);
-        if (header.Shape != _frameShape) throw new InvalidDataException($"The request has shape {header.Shape}, the bundle expects {_frameShape}.");
         int bits = _bundle.Codec?.Decision.Bits ?? 8;
         if (header.Bits != bits) throw new InvalidDataException($"The request has {header.Bits} bits, the bundle expects {bits}.");
         if (_bundle.Codec is { } codec)

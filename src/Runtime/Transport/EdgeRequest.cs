@@ -26,7 +26,7 @@ internal sealed class EdgeRequest(EdgeConnection connection)
     public long Deadline { get; private set; }
 
     /// <summary>The payload.</summary>
-    public ReadOnlySpan<byte> Payload => Frame.AsSpan(FeatureFrame.HeaderBytes, Header.PayloadBytes);
+    public ReadOnlySpan<byte> Payload => Frame.AsSpan(FeatureFrame.RequestHeaderBytes, Header.PayloadBytes);
 
     /// <summary>Starts a use.</summary>
     public void Begin(in RequestHeader header, byte[]? frame, long received, long deadline) =>

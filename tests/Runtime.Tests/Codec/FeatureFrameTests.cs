@@ -1,4 +1,3 @@
-using CoInference.Kernels.Tensors;
 using CoInference.Runtime.Codec;
 
 namespace CoInference.Runtime.Tests.Codec;
@@ -14,7 +13,6 @@ public class FeatureFrameTests
         RequestHeader header = FeatureFrame.ReadRequest(frame, Limit, out ReadOnlySpan<byte> payload);
         Assert.Equal(7ul, header.PlanId);
         Assert.Equal(ulong.MaxValue, header.RequestId);
-        Assert.Equal(new TensorShape(1, 16, 8, 8), header.Shape);
         Assert.Equal(3, header.Bits);
         Assert.Equal(EntropyMode.Coded, header.Coder);
         Assert.Equal([1, 2, 3, 4, 5], payload.ToArray());
@@ -30,19 +28,20 @@ public class FeatureFrameTests
             (TimeSpan.FromMilliseconds(50), TimeSpan.FromMilliseconds(50)),
             (TimeSpan.FromMilliseconds(-5), FeatureFrame.DeadlineUnit),
             (TimeSpan.FromSeconds(1600), TimeSpan.FromSeconds(1600)),
-            (TimeSpan.FromHours(1), TimeSpan.Zero),
+            (TimeSpan.FromHours(1), TimeSpan.FromHours(1)),
+            (TimeSpan.FromDays(10), TimeSpan.Zero),
         })
         {
-            FeatureFrame.WriteDeadline(frame.AsSpan(0, FeatureFrame.HeaderBytes), given);
+            FeatureFrame.WriteDeadline(frame.AsSpan(0, FeatureFrame.RequestHeaderBytes), given);
             RequestHeader header = FeatureFrame.ReadRequest(frame, Limit, out _);
-            Assert.Equal((read, new TensorShape(1, 16, 8, 8)), (header.Deadline, header.Shape));
+            Assert.Equal((read, 3), (header.Deadline, header.PayloadBytes));
         }
     }
 
     [Fact]
     public void CancellationRoundTripsAndEveryDamagedBitIsFound()
     {
-        var frame = new byte[FeatureFrame.HeaderBytes];
+        var frame = new byte[FeatureFrame.RequestHeaderBytes];
         FeatureFrame.WriteCancellation(frame, 7, 42);
         Assert.True(FeatureFrame.IsCancellation(frame));
         Assert.Equal(42ul, FeatureFrame.ReadCancellation(frame));
@@ -61,9 +60,9 @@ public class FeatureFrameTests
         var outputs = new[] { 1.5f, -2f, float.MaxValue };
         var frame = new byte[FeatureFrame.ReplyBytes(3, "")];
         int length = FeatureFrame.WriteReply(frame, 1, 2, ReplyStatus.Ok, TimeSpan.FromMicroseconds(3), TimeSpan.FromMicroseconds(40), TimeSpan.FromMilliseconds(5), outputs);
-        ReplyHeader header = FeatureFrame.ReadReplyHeader(frame.AsSpan(0, FeatureFrame.HeaderBytes), Limit);
+        ReplyHeader header = FeatureFrame.ReadReplyHeader(frame.AsSpan(0, FeatureFrame.ReplyHeaderBytes), Limit);
         var read = new float[3];
-        string message = FeatureFrame.ReadReplyBody(header, frame.AsSpan(FeatureFrame.HeaderBytes, length - FeatureFrame.HeaderBytes), read);
+        string message = FeatureFrame.ReadReplyBody(header, frame.AsSpan(FeatureFrame.ReplyHeaderBytes, length - FeatureFrame.ReplyHeaderBytes), read);
         Assert.Equal((ReplyStatus.Ok, 3u, 40u, 5000u, ""), (header.Status, header.QueueMicroseconds, header.DecodeMicroseconds, header.ComputeMicroseconds, message));
         Assert.Equal(outputs, read);
     }
@@ -75,9 +74,9 @@ public class FeatureFrameTests
     {
         var frame = new byte[FeatureFrame.ReplyBytes(0, message)];
         FeatureFrame.WriteReply(frame, 1, 2, ReplyStatus.BadRequest, default, default, default, [], message, TimeSpan.FromMilliseconds(12.3));
-        ReplyHeader header = FeatureFrame.ReadReplyHeader(frame.AsSpan(0, FeatureFrame.HeaderBytes), Limit);
+        ReplyHeader header = FeatureFrame.ReadReplyHeader(frame.AsSpan(0, FeatureFrame.ReplyHeaderBytes), Limit);
         Assert.Equal(13u, header.RetryAfterMilliseconds);
-        Assert.Equal(message, FeatureFrame.ReadReplyBody(header, frame.AsSpan(FeatureFrame.HeaderBytes), []));
+        Assert.Equal(message, FeatureFrame.ReadReplyBody(header, frame.AsSpan(FeatureFrame.ReplyHeaderBytes), []));
     }
 
     [Fact]
@@ -86,18 +85,18 @@ public class FeatureFrameTests
         string message = new('ä', 4000);
         var frame = new byte[FeatureFrame.ReplyBytes(0, message)];
         FeatureFrame.WriteReply(frame, 1, 2, ReplyStatus.Failed, default, default, default, [], message);
-        ReplyHeader header = FeatureFrame.ReadReplyHeader(frame.AsSpan(0, FeatureFrame.HeaderBytes), Limit);
+        ReplyHeader header = FeatureFrame.ReadReplyHeader(frame.AsSpan(0, FeatureFrame.ReplyHeaderBytes), Limit);
         Assert.Equal(FeatureFrame.MaxMessageBytes, header.MessageBytes);
-        Assert.StartsWith("ää", FeatureFrame.ReadReplyBody(header, frame.AsSpan(FeatureFrame.HeaderBytes), []), StringComparison.Ordinal);
+        Assert.StartsWith("ää", FeatureFrame.ReadReplyBody(header, frame.AsSpan(FeatureFrame.ReplyHeaderBytes), []), StringComparison.Ordinal);
     }
 
     [Fact]
     public void FrameBeyondTheLimitIsRefusedByItsHeader()
     {
         byte[] frame = Request(new byte[100]);
-        var failure = Assert.Throws<InvalidDataException>(() => FeatureFrame.ReadRequestHeader(frame.AsSpan(0, FeatureFrame.HeaderBytes), 155));
-        Assert.Contains("155", failure.Message, StringComparison.Ordinal);
-        Assert.Equal(100, FeatureFrame.ReadRequestHeader(frame.AsSpan(0, FeatureFrame.HeaderBytes), 156).PayloadBytes);
+        var failure = Assert.Throws<InvalidDataException>(() => FeatureFrame.ReadRequestHeader(frame.AsSpan(0, FeatureFrame.RequestHeaderBytes), 139));
+        Assert.Contains("139", failure.Message, StringComparison.Ordinal);
+        Assert.Equal(100, FeatureFrame.ReadRequestHeader(frame.AsSpan(0, FeatureFrame.RequestHeaderBytes), 140).PayloadBytes);
     }
 
     [Fact]
@@ -136,14 +135,14 @@ public class FeatureFrameTests
         for (int i = 0; i < 4000; i++)
         {
             byte[] frame = Request([1, 2, 3]);
-            frame[random.Next(4, FeatureFrame.HeaderBytes - 4)] = (byte)random.Next(256);
-            uint checksum = Kernels.Simd.Codec.Crc32C.Compute(frame.AsSpan(0, FeatureFrame.HeaderBytes - 4));
-            BitConverter.TryWriteBytes(frame.AsSpan(FeatureFrame.HeaderBytes - 4), checksum);
+            frame[random.Next(4, FeatureFrame.RequestHeaderBytes - 4)] = (byte)random.Next(256);
+            uint checksum = Kernels.Simd.Codec.Crc32C.Compute(frame.AsSpan(0, FeatureFrame.RequestHeaderBytes - 4));
+            BitConverter.TryWriteBytes(frame.AsSpan(FeatureFrame.RequestHeaderBytes - 4), checksum);
             try
             {
                 RequestHeader header = FeatureFrame.ReadRequest(frame, Limit, out ReadOnlySpan<byte> payload);
                 Assert.Equal(3, payload.Length);
-                Assert.InRange(header.Shape.Rank, 1, FeatureFrame.MaxRank);
+                Assert.True(header.Bits is (>= 1 and <= 8) or 32);
             }
             catch (InvalidDataException)
             {
@@ -154,9 +153,9 @@ public class FeatureFrameTests
 
     private static byte[] Request(byte[] payload)
     {
-        var frame = new byte[FeatureFrame.HeaderBytes + payload.Length];
-        payload.CopyTo(frame, FeatureFrame.HeaderBytes);
-        Assert.Equal(frame.Length, FeatureFrame.WriteRequest(frame, 7, ulong.MaxValue, new TensorShape(1, 16, 8, 8), 3, EntropyMode.Coded, payload.Length));
+        var frame = new byte[FeatureFrame.RequestHeaderBytes + payload.Length];
+        payload.CopyTo(frame, FeatureFrame.RequestHeaderBytes);
+        Assert.Equal(frame.Length, FeatureFrame.WriteRequest(frame, 7, ulong.MaxValue, 3, EntropyMode.Coded, payload.Length));
         return frame;
     }
 }

@@ -245,13 +245,13 @@ public sealed class EdgeLimitTests
     {
         byte[] renamed = [.. frame];
         BinaryPrimitives.WriteUInt64LittleEndian(renamed.AsSpan(16), requestId);
-        BinaryPrimitives.WriteUInt32LittleEndian(renamed.AsSpan(52), Kernels.Simd.Codec.Crc32C.Compute(renamed.AsSpan(0, 52)));
+        BinaryPrimitives.WriteUInt32LittleEndian(renamed.AsSpan(FeatureFrame.RequestHeaderBytes - 4), Kernels.Simd.Codec.Crc32C.Compute(renamed.AsSpan(0, FeatureFrame.RequestHeaderBytes - 4)));
         return renamed;
     }
 
     private static (ReplyHeader Header, float[] Logits, string Message) Read(Socket socket)
     {
-        ReplyHeader header = FeatureFrame.ReadReplyHeader(Receive(socket, FeatureFrame.HeaderBytes), 1 << 20);
+        ReplyHeader header = FeatureFrame.ReadReplyHeader(Receive(socket, FeatureFrame.ReplyHeaderBytes), 1 << 20);
         var logits = new float[header.OutputCount];
         return (header, logits, FeatureFrame.ReadReplyBody(header, Receive(socket, header.BodyBytes), logits));
     }

@@ -161,7 +161,7 @@ public sealed class EdgeSecurityTests : IDisposable
 
     private static async Task<ReplyStatus> ReadStatusAsync(Stream stream)
     {
-        var bytes = new byte[FeatureFrame.HeaderBytes];
+        var bytes = new byte[FeatureFrame.ReplyHeaderBytes];
         await stream.ReadExactlyAsync(bytes);
         ReplyHeader header = FeatureFrame.ReadReplyHeader(bytes, 1 << 20);
         await stream.ReadExactlyAsync(new byte[header.BodyBytes]);

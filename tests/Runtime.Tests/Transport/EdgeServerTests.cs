@@ -3,7 +3,6 @@ using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Net.Sockets;
 using CoInference.Kernels.Simd.Codec;
-using CoInference.Kernels.Tensors;
 using CoInference.Runtime.Codec;
 using CoInference.Runtime.Data;
 using CoInference.Runtime.Execution;
@@ -60,7 +59,7 @@ public sealed class EdgeServerTests : IDisposable
                 InferenceTiming timing = device.Run(image, logits);
                 local.Run(image, expected);
                 Assert.Equal(expected, logits);
-                Assert.True(timing is { WireMs: > 0, EdgeMs: > 0, PayloadBytes: > FeatureFrame.HeaderBytes, Source: AnswerSource.Edge });
+                Assert.True(timing is { WireMs: > 0, EdgeMs: > 0, PayloadBytes: > FeatureFrame.RequestHeaderBytes, Source: AnswerSource.Edge });
             }
         }, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default)));
         // The client may have its answer before the server has counted it.
@@ -102,8 +101,8 @@ public sealed class EdgeServerTests : IDisposable
     {
         using Socket socket = ConnectAndIntroduce();
         byte[] frame = Frame(payloadBytes: 100);
-        BinaryPrimitives.WriteUInt32LittleEndian(frame.AsSpan(44), 0x7FFF_FFF0);
-        BinaryPrimitives.WriteUInt32LittleEndian(frame.AsSpan(52), Crc32C.Compute(frame.AsSpan(0, 52)));
+        BinaryPrimitives.WriteUInt32LittleEndian(frame.AsSpan(28), 0x7FFF_FFF0);
+        BinaryPrimitives.WriteUInt32LittleEndian(frame.AsSpan(FeatureFrame.RequestHeaderBytes - 4), Crc32C.Compute(frame.AsSpan(0, FeatureFrame.RequestHeaderBytes - 4)));
         socket.Send(frame);
         (ReplyStatus status, string message) = ReadReply(socket);
         Assert.Equal(ReplyStatus.BadRequest, status);
@@ -135,8 +134,8 @@ public sealed class EdgeServerTests : IDisposable
             Assert.Equal(ReplyStatus.BadRequest, ReadReply(socket).Status);
         }
 
-        var other = new byte[FeatureFrame.HeaderBytes + 4];
-        FeatureFrame.WriteRequest(other, _bundle.WireId + 1, 1, new TensorShape(1, 4), 4, EntropyMode.Packed, 4);
+        var other = new byte[FeatureFrame.RequestHeaderBytes + 4];
+        FeatureFrame.WriteRequest(other, _bundle.WireId + 1, 1, 4, EntropyMode.Packed, 4);
         socket.Send(other);
         Assert.Equal(ReplyStatus.WrongPlan, ReadReply(socket).Status);
         socket.Send(RealFrame(_images.Image(0)));
@@ -147,12 +146,12 @@ public sealed class EdgeServerTests : IDisposable
     [InlineData(0)]
     [InlineData(10)]
     [InlineData(Handshake.Bytes + 20)]
-    [InlineData(Handshake.Bytes + FeatureFrame.HeaderBytes + 20)]
+    [InlineData(Handshake.Bytes + FeatureFrame.RequestHeaderBytes + 20)]
     public void A_client_that_leaves_in_the_middle_does_no_harm(int after)
     {
         using (Socket socket = Connect())
         {
-            var bytes = new byte[Handshake.Bytes + FeatureFrame.HeaderBytes + 100];
+            var bytes = new byte[Handshake.Bytes + FeatureFrame.RequestHeaderBytes + 100];
             Handshake.WriteHello(bytes.AsSpan(0, Handshake.Bytes), _bundle.Id);
             Frame(payloadBytes: 100).CopyTo(bytes.AsSpan(Handshake.Bytes));
             socket.Send(bytes.AsSpan(0, after));
@@ -174,8 +173,8 @@ public sealed class EdgeServerTests : IDisposable
             // One time in two the checksums are made right again, so that the checks behind them are reached.
             if (random.Next(2) == 0)
             {
-                BinaryPrimitives.WriteUInt32LittleEndian(frame.AsSpan(48), Crc32C.Compute(frame.AsSpan(FeatureFrame.HeaderBytes)));
-                BinaryPrimitives.WriteUInt32LittleEndian(frame.AsSpan(52), Crc32C.Compute(frame.AsSpan(0, 52)));
+                BinaryPrimitives.WriteUInt32LittleEndian(frame.AsSpan(FeatureFrame.RequestHeaderBytes - 8), Crc32C.Compute(frame.AsSpan(FeatureFrame.RequestHeaderBytes)));
+                BinaryPrimitives.WriteUInt32LittleEndian(frame.AsSpan(FeatureFrame.RequestHeaderBytes - 4), Crc32C.Compute(frame.AsSpan(0, FeatureFrame.RequestHeaderBytes - 4)));
             }
 
             socket.Send(frame.AsSpan(0, random.Next(4) == 0 ? random.Next(1, frame.Length) : frame.Length));
@@ -200,7 +199,7 @@ public sealed class EdgeServerTests : IDisposable
 
         // A byte now and then does not extend the time for the whole frame.
         string message = "";
-        for (int i = 1; i < FeatureFrame.HeaderBytes && message.Length == 0; i++)
+        for (int i = 1; i < frame.Length && message.Length == 0; i++)
         {
             Thread.Sleep(25);
             if (slow.Available > 0) message = ReadReply(slow).Message;
@@ -276,7 +275,7 @@ public sealed class EdgeServerTests : IDisposable
 
     private static (ReplyStatus Status, string Message) ReadReply(Socket socket)
     {
-        ReplyHeader header = FeatureFrame.ReadReplyHeader(ReceiveExactly(socket, FeatureFrame.HeaderBytes), 1 << 20);
+        ReplyHeader header = FeatureFrame.ReadReplyHeader(ReceiveExactly(socket, FeatureFrame.ReplyHeaderBytes), 1 << 20);
         string message = FeatureFrame.ReadReplyBody(header, ReceiveExactly(socket, header.BodyBytes), new float[header.OutputCount]);
         return (header.Status, message);
     }
@@ -300,8 +299,8 @@ public sealed class EdgeServerTests : IDisposable
 
     private byte[] Frame(int payloadBytes)
     {
-        var frame = new byte[FeatureFrame.HeaderBytes + payloadBytes];
-        FeatureFrame.WriteRequest(frame, _bundle.WireId, 1, _bundle.Codec!.FeatureShape, 4, EntropyMode.Packed, payloadBytes);
+        var frame = new byte[FeatureFrame.RequestHeaderBytes + payloadBytes];
+        FeatureFrame.WriteRequest(frame, _bundle.WireId, 1, 4, EntropyMode.Packed, payloadBytes);
         return frame;
     }
 

@@ -46,7 +46,7 @@ internal sealed class RunningServer : IDisposable
         using var half = new DeviceHalf(Bundle, new SessionOptions());
         half.Compute(Images.Image(image));
         Span<byte> frame = half.Encode(Images.Image(image), requestId);
-        if (deadline is { } left) FeatureFrame.WriteDeadline(frame[..FeatureFrame.HeaderBytes], left);
+        if (deadline is { } left) FeatureFrame.WriteDeadline(frame[..FeatureFrame.RequestHeaderBytes], left);
         return frame.ToArray();
     }
 
