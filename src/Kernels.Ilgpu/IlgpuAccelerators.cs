@@ -15,7 +15,11 @@ internal static class IlgpuAccelerators
         return [.. context.Devices.Select((device, index) => new DeviceDescription(
             string.Create(CultureInfo.InvariantCulture, $"ilgpu:{index}"),
             device.Name,
-            device.MemorySize,
+            MemoryBytes(device),
             string.Create(CultureInfo.InvariantCulture, $"{device.AcceleratorType}, {device.NumMultiprocessors} multiprocessors, groups of up to {device.MaxNumThreadsPerGroup}")))];
     }
+
+    // The simulator names no limit of its own: it lives in the memory of this process.
+    private static long MemoryBytes(Device device) =>
+        device.AcceleratorType == AcceleratorType.CPU ? GC.GetGCMemoryInfo().TotalAvailableMemoryBytes : device.MemorySize;
 }
