@@ -6,7 +6,7 @@ namespace CoInference.Cli.Tests;
 public sealed class IlgpuDevicesTests
 {
     [SkippableFact]
-    public void ListsTheSimulatorWithTheMemoryOfThisProcess()
+    public void ListsTheSimulatorWithMemoryThatAMachineCanHave()
     {
         Skip.IfNot(IlgpuDevices.IsAvailable, "ILGPU is not in this build (-p:UseIlgpu=true)");
 
@@ -14,6 +14,8 @@ public sealed class IlgpuDevicesTests
 
         Assert.Equal(Enumerable.Range(0, devices.Count).Select(index => $"ilgpu:{index}"), devices.Select(device => device.Id));
         DeviceDescription simulator = Assert.Single(devices, device => device.Detail.StartsWith("CPU,", StringComparison.Ordinal));
-        Assert.Equal(GC.GetGCMemoryInfo().TotalAvailableMemoryBytes, simulator.MemoryBytes);
+
+        // ILGPU itself reports long.MaxValue for its simulator.
+        Assert.InRange(simulator.MemoryBytes, 1L << 20, 1L << 50);
     }
 }
