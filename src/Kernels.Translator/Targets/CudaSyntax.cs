@@ -1,0 +1,132 @@
+using Microsoft.CodeAnalysis;
+
+namespace CoInference.Kernels.Translator.Targets;
+
+/// <summary>CUDA C++ as NVRTC compiles it, without any header.</summary>
+internal sealed class CudaSyntax : TargetSyntax
+{
+    // With a suffix, and so the functions of float: CUDA's overloads need headers that NVRTC does not have by default.
+    private static readonly Dictionary<string, string> Floats = new()
+    {
+        ["Abs"] = "fabsf", ["Min"] = "min_nan", ["Max"] = "max_nan", ["Floor"] = "floorf", ["Ceiling"] = "ceilf", ["Truncate"] = "truncf",
+        ["Round"] = "rintf", ["Sqrt"] = "sqrtf", ["Exp"] = "expf", ["Log"] = "logf", ["Pow"] = "powf", ["Tanh"] = "tanhf", ["Sin"] = "sinf",
+        ["Cos"] = "cosf", ["FusedMultiplyAdd"] = "fmaf",
+    };
+
+    private static readonly Dictionary<string, string> Atomics = new()
+    {
+        ["Add"] = "atomicAdd", ["Min"] = "atomicMin", ["Max"] = "atomicMax", ["And"] = "atomicAnd", ["Or"] = "atomicOr",
+        ["Xor"] = "atomicXor", ["Exchange"] = "atomicExch", ["CompareExchange"] = "atomicCAS",
+    };
+
+    public override string Prelude => """
+        typedef unsigned char uchar;
+        typedef unsigned short ushort;
+        typedef unsigned int uint;
+
+        static __device__ __forceinline__ float min_nan(float x, float y) { return x != x || x < y ? x : y; }
+        static __device__ __forceinline__ float max_nan(float x, float y) { return x != x || x > y ? x : y; }
+        static __device__ __forceinline__ float half_to_float(ushort bits)
+        {
+            float value;
+            asm("{ cvt.f32.f16 %0, %1; }" : "=f"(value) : "h"(bits));
+            return value;
+        }
+        static __device__ __forceinline__ ushort float_to_half(float value)
+        {
+            ushort bits;
+            asm("{ cvt.rn.f16.f32 %0, %1; }" : "=h"(bits) : "f"(value));
+            return bits;
+        }
+
+        """;
+
+    public override string Restrict => "__restrict__";
+
+    public override string SharedArray => "__shared__ ";
+
+    public override string Barrier => "__syncthreads()";
+
+    public override string Infinity => "__int_as_float(0x7f800000)";
+
+    public override string NaN => "__int_as_float(0x7fc00000)";
+
+    public override string LongSuffix => "LL";
+
+    public override string? Number(SpecialType type) => type switch
+    {
+        SpecialType.System_Boolean => "bool",
+        SpecialType.System_SByte => "signed char",
+        SpecialType.System_Byte => "uchar",
+        SpecialType.System_Int16 => "short",
+        SpecialType.System_UInt16 => "ushort",
+        SpecialType.System_Int32 => "int",
+        SpecialType.System_UInt32 => "uint",
+        SpecialType.System_Int64 => "long long",
+        SpecialType.System_UInt64 => "unsigned long long",
+        SpecialType.System_Single => "float",
+        _ => null,
+    };
+
+    public override string Space(AddressSpace space) => "";
+
+    public override string KernelHead(string name, (int X, int Y, int Z) group) => group.X == 0
+        ? $"extern \"C\" __global__ void {name}"
+        : $"extern \"C\" __global__ void __launch_bounds__({group.X * group.Y * group.Z}) {name}";
+
+    public override string FunctionHead(string result, string name) => $"static __device__ __forceinline__ {result} {name}";
+
+    public override string ThreadIndex(string subject, string member)
+    {
+        string variable = (subject, member.Substring(0, 3)) switch
+        {
+            ("Grid", "Idx") => "blockIdx",
+            ("Grid", _) => "gridDim",
+            (_, "Idx") => "threadIdx",
+            _ => "blockDim",
+        };
+        return $"(int){variable}.{char.ToLowerInvariant(member[3])}";
+    }
+
+    public override string? Function(string type, string name, bool isFloat, string[] arguments)
+    {
+        string list = string.Join(", ", arguments);
+        if (type == "BitConverter")
+        {
+            return name switch
+            {
+                "SingleToInt32Bits" => $"__float_as_int({list})",
+                "SingleToUInt32Bits" => $"__float_as_uint({list})",
+                "Int32BitsToSingle" => $"__int_as_float({list})",
+                "UInt32BitsToSingle" => $"__uint_as_float({list})",
+                _ => null,
+            };
+        }
+
+        if (isFloat) return Floats.TryGetValue(name, out string? known) ? $"{known}({list})" : null;
+        return name switch
+        {
+            "Min" => $"min({list})",
+            "Max" => $"max({list})",
+            "Abs" => $"abs({list})",
+            _ => null,
+        };
+    }
+
+    public override string? Atomic(string name, SpecialType type, AddressSpace space, string address, string[] arguments)
+    {
+        if (space == AddressSpace.Private || !Atomics.TryGetValue(name, out string? function)) return null;
+        bool supported = type is SpecialType.System_Int32 or SpecialType.System_UInt32 || (type == SpecialType.System_Single && name is "Add" or "Exchange");
+        return supported ? $"{function}({address}, {string.Join(", ", arguments)})" : null;
+    }
+
+    public override string? Intrinsic(string type, string name, string[] arguments) => (type, name) switch
+    {
+        ("Float4", "Load") => $"*(const float4*)({arguments[0]} + {arguments[1]})",
+        ("Float4", "Store") => $"*(float4*)({arguments[0]} + {arguments[1]}) = {arguments[2]}",
+        ("HalfFloat", "Load") => $"half_to_float({arguments[0]}[{arguments[1]}])",
+        ("HalfFloat", "Store") => $"{arguments[0]}[{arguments[1]}] = float_to_half({arguments[2]})",
+        ("PackedDot", "Int8") => $"__dp4a((int)({arguments[0]}), (int)({arguments[1]}), {arguments[2]})",
+        _ => null,
+    };
+}

@@ -1,0 +1,78 @@
+using Microsoft.CodeAnalysis;
+
+namespace CoInference.Kernels.Translator.Targets;
+
+/// <summary>The kinds of memory that a view can lie in.</summary>
+internal enum AddressSpace
+{
+    /// <summary>Device memory.</summary>
+    Global,
+
+    /// <summary>Memory of a group of threads.</summary>
+    Shared,
+
+    /// <summary>Memory of one thread: registers, when every index is known after unrolling.</summary>
+    Private,
+}
+
+/// <summary>How a kernel language spells what all targets have.</summary>
+internal abstract class TargetSyntax
+{
+    /// <summary>Every target, by name.</summary>
+    public static readonly TargetSyntax OpenCl = new OpenClSyntax();
+
+    public static readonly TargetSyntax Cuda = new CudaSyntax();
+
+    /// <summary>Declarations that every program starts with.</summary>
+    public abstract string Prelude { get; }
+
+    /// <summary>Name of a number type.</summary>
+    /// <returns>null when the dialect has no such type.</returns>
+    public abstract string? Number(SpecialType type);
+
+    /// <summary>Keyword of an address space with a space behind it; empty when the language has none.</summary>
+    public abstract string Space(AddressSpace space);
+
+    /// <summary>Keyword that promises that a pointer is the only way to its memory.</summary>
+    public abstract string Restrict { get; }
+
+    /// <summary>Start of a kernel's signature up to its name.</summary>
+    /// <param name="name">Name of the kernel.</param>
+    /// <param name="group">Threads of a group along x, y, z; all 0 when only the launch says.</param>
+    public abstract string KernelHead(string name, (int X, int Y, int Z) group);
+
+    /// <summary>Start of the signature of a function that kernels call.</summary>
+    public abstract string FunctionHead(string result, string name);
+
+    /// <summary>Start of the declaration of an array that a group of threads shares.</summary>
+    public abstract string SharedArray { get; }
+
+    /// <summary>Index or extent of the grid or group.</summary>
+    /// <param name="subject"><c>Grid</c> or <c>Group</c>.</param>
+    /// <param name="member"><c>IdxX</c>, <c>DimX</c>, ...</param>
+    public abstract string ThreadIndex(string subject, string member);
+
+    /// <summary>Waits for all threads of the group; orders their accesses to shared memory.</summary>
+    public abstract string Barrier { get; }
+
+    /// <summary>A function of MathF, Math or BitConverter.</summary>
+    /// <returns>null when the target lacks it.</returns>
+    public abstract string? Function(string type, string name, bool isFloat, string[] arguments);
+
+    /// <summary>An atomic operation that gives the value before it.</summary>
+    /// <returns>null when the target lacks it.</returns>
+    public abstract string? Atomic(string name, SpecialType type, AddressSpace space, string address, string[] arguments);
+
+    /// <summary>An operation of the dialect's own that the target has an instruction for.</summary>
+    /// <returns>null when the portable body in C# is to be translated.</returns>
+    public abstract string? Intrinsic(string type, string name, string[] arguments);
+
+    /// <summary>Positive infinity, negative infinity and not-a-number of float.</summary>
+    public abstract string Infinity { get; }
+
+    /// <inheritdoc cref="Infinity"/>
+    public abstract string NaN { get; }
+
+    /// <summary>Suffix of a 64-bit literal.</summary>
+    public abstract string LongSuffix { get; }
+}

@@ -1,0 +1,77 @@
+namespace CoInference.Kernels.Gpu.Dialect;
+
+/// <summary>IEEE 754 binary16 as a storage format: arithmetic is in float.</summary>
+internal static class HalfFloat
+{
+    /// <summary>Loads and widens, exactly.</summary>
+    /// <param name="view">Bit patterns in device memory.</param>
+    /// <param name="index">Which.</param>
+    public static float Load(ArrayView<ushort> view, int index)
+    {
+        uint bits = view[index];
+        uint sign = (bits & 0x8000u) << 16;
+        uint magnitude = bits & 0x7FFFu;
+        if (magnitude >= 0x7C00u) return BitConverter.UInt32BitsToSingle(sign | 0x7F800000u | ((magnitude & 0x3FFu) << 13));
+        // 2^112 puts the exponent right, for subnormal numbers too.
+        float value = BitConverter.UInt32BitsToSingle(magnitude << 13) * 5.192296858534828e33f;
+        return BitConverter.UInt32BitsToSingle(BitConverter.SingleToUInt32Bits(value) | sign);
+    }
+
+    /// <summary>Rounds to the nearest value, ties to even, and stores.</summary>
+    /// <param name="view">Bit patterns in device memory.</param>
+    /// <param name="index">Which.</param>
+    /// <param name="value">The number.</param>
+    public static void Store(ArrayView<ushort> view, int index, float value)
+    {
+        uint bits = BitConverter.SingleToUInt32Bits(value);
+        uint sign = (bits >> 16) & 0x8000u;
+        uint magnitude = bits & 0x7FFFFFFFu;
+        uint result;
+        if (magnitude > 0x7F800000u)
+        {
+            result = 0x7E00u;
+        }
+        else if (magnitude >= 0x477FF000u)
+        {
+            result = 0x7C00u;
+        }
+        else if (magnitude < 0x38800000u)
+        {
+            // Adding one half leaves the bits of a subnormal number at the low end, rounded.
+            result = BitConverter.SingleToUInt32Bits(BitConverter.UInt32BitsToSingle(magnitude) + 0.5f) - 0x3F000000u;
+        }
+        else
+        {
+            uint odd = (magnitude >> 13) & 1u;
+            result = (magnitude - 0x38000000u + 0xFFFu + odd) >> 13;
+        }
+
+        view[index] = (ushort)(sign | result);
+    }
+}
+
+/// <summary>The upper half of a float as a storage format: arithmetic is in float.</summary>
+internal static class BrainFloat
+{
+    /// <summary>Widens, exactly.</summary>
+    public static float Widen(ushort bits) => BitConverter.UInt32BitsToSingle((uint)bits << 16);
+
+    /// <summary>Rounds to the nearest value, ties to even; NaN stays NaN.</summary>
+    public static ushort Round(float value)
+    {
+        uint bits = BitConverter.SingleToUInt32Bits(value);
+        if ((bits & 0x7FFFFFFFu) > 0x7F800000u) return (ushort)((bits >> 16) | 0x40u);
+        return (ushort)((bits + 0x7FFFu + ((bits >> 16) & 1u)) >> 16);
+    }
+}
+
+/// <summary>Products of integers that are packed four to a word.</summary>
+internal static class PackedDot
+{
+    /// <summary>The sum of the products of four pairs of signed bytes and a third number, exactly as 32-bit integers add.</summary>
+    public static int Int8(int first, int second, int sum)
+    {
+        for (int shift = 0; shift < 32; shift += 8) sum += (int)(sbyte)(first >> shift) * (int)(sbyte)(second >> shift);
+        return sum;
+    }
+}

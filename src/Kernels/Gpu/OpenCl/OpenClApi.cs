@@ -1,0 +1,96 @@
+using System.Runtime.InteropServices;
+
+namespace CoInference.Kernels.Gpu.OpenCl;
+
+/// <summary>The functions of the OpenCL loader that this project calls, found when first needed; a machine without the loader has no such devices.</summary>
+internal sealed unsafe class OpenClApi
+{
+    public readonly delegate* unmanaged<uint, nint*, uint*, int> GetPlatformIds;
+    public readonly delegate* unmanaged<nint, uint, nuint, void*, nuint*, int> GetPlatformInfo;
+    public readonly delegate* unmanaged<nint, ulong, uint, nint*, uint*, int> GetDeviceIds;
+    public readonly delegate* unmanaged<nint, uint, nuint, void*, nuint*, int> GetDeviceInfo;
+    public readonly delegate* unmanaged<nint*, uint, nint*, void*, void*, int*, nint> CreateContext;
+    public readonly delegate* unmanaged<nint, int> ReleaseContext;
+    public readonly delegate* unmanaged<nint, nint, ulong, int*, nint> CreateCommandQueue;
+    public readonly delegate* unmanaged<nint, int> ReleaseCommandQueue;
+    public readonly delegate* unmanaged<nint, ulong, nuint, void*, int*, nint> CreateBuffer;
+    public readonly delegate* unmanaged<nint, int> ReleaseMemObject;
+    public readonly delegate* unmanaged<nint, uint, byte**, nuint*, int*, nint> CreateProgramWithSource;
+    public readonly delegate* unmanaged<nint, uint, nint*, nuint*, byte**, int*, int*, nint> CreateProgramWithBinary;
+    public readonly delegate* unmanaged<nint, uint, nint*, byte*, void*, void*, int> BuildProgram;
+    public readonly delegate* unmanaged<nint, uint, nuint, void*, nuint*, int> GetProgramInfo;
+    public readonly delegate* unmanaged<nint, nint, uint, nuint, void*, nuint*, int> GetProgramBuildInfo;
+    public readonly delegate* unmanaged<nint, int> ReleaseProgram;
+    public readonly delegate* unmanaged<nint, byte*, int*, nint> CreateKernel;
+    public readonly delegate* unmanaged<nint, int> ReleaseKernel;
+    public readonly delegate* unmanaged<nint, uint, nuint, void*, int> SetKernelArg;
+    public readonly delegate* unmanaged<nint, nint, uint, nuint, void*, nuint*, int> GetKernelWorkGroupInfo;
+    public readonly delegate* unmanaged<nint, nint, uint, nuint*, nuint*, nuint*, uint, nint*, nint*, int> EnqueueNDRangeKernel;
+    public readonly delegate* unmanaged<nint, nint, uint, nuint, nuint, void*, uint, nint*, nint*, int> EnqueueReadBuffer;
+    public readonly delegate* unmanaged<nint, nint, uint, nuint, nuint, void*, uint, nint*, nint*, int> EnqueueWriteBuffer;
+    public readonly delegate* unmanaged<nint, uint, nint*, nint*, int> EnqueueMarkerWithWaitList;
+    public readonly delegate* unmanaged<nint, uint, nuint, void*, nuint*, int> GetEventProfilingInfo;
+    public readonly delegate* unmanaged<nint, int> ReleaseEvent;
+    public readonly delegate* unmanaged<nint, int> Flush;
+    public readonly delegate* unmanaged<nint, int> Finish;
+
+    private static readonly Lazy<OpenClApi?> Loaded = new(Load);
+
+    private OpenClApi(nint library)
+    {
+        GetPlatformIds = (delegate* unmanaged<uint, nint*, uint*, int>)Export(library, "clGetPlatformIDs");
+        GetPlatformInfo = (delegate* unmanaged<nint, uint, nuint, void*, nuint*, int>)Export(library, "clGetPlatformInfo");
+        GetDeviceIds = (delegate* unmanaged<nint, ulong, uint, nint*, uint*, int>)Export(library, "clGetDeviceIDs");
+        GetDeviceInfo = (delegate* unmanaged<nint, uint, nuint, void*, nuint*, int>)Export(library, "clGetDeviceInfo");
+        CreateContext = (delegate* unmanaged<nint*, uint, nint*, void*, void*, int*, nint>)Export(library, "clCreateContext");
+        ReleaseContext = (delegate* unmanaged<nint, int>)Export(library, "clReleaseContext");
+        CreateCommandQueue = (delegate* unmanaged<nint, nint, ulong, int*, nint>)Export(library, "clCreateCommandQueue");
+        ReleaseCommandQueue = (delegate* unmanaged<nint, int>)Export(library, "clReleaseCommandQueue");
+        CreateBuffer = (delegate* unmanaged<nint, ulong, nuint, void*, int*, nint>)Export(library, "clCreateBuffer");
+        ReleaseMemObject = (delegate* unmanaged<nint, int>)Export(library, "clReleaseMemObject");
+        CreateProgramWithSource = (delegate* unmanaged<nint, uint, byte**, nuint*, int*, nint>)Export(library, "clCreateProgramWithSource");
+        CreateProgramWithBinary = (delegate* unmanaged<nint, uint, nint*, nuint*, byte**, int*, int*, nint>)Export(library, "clCreateProgramWithBinary");
+        BuildProgram = (delegate* unmanaged<nint, uint, nint*, byte*, void*, void*, int>)Export(library, "clBuildProgram");
+        GetProgramInfo = (delegate* unmanaged<nint, uint, nuint, void*, nuint*, int>)Export(library, "clGetProgramInfo");
+        GetProgramBuildInfo = (delegate* unmanaged<nint, nint, uint, nuint, void*, nuint*, int>)Export(library, "clGetProgramBuildInfo");
+        ReleaseProgram = (delegate* unmanaged<nint, int>)Export(library, "clReleaseProgram");
+        CreateKernel = (delegate* unmanaged<nint, byte*, int*, nint>)Export(library, "clCreateKernel");
+        ReleaseKernel = (delegate* unmanaged<nint, int>)Export(library, "clReleaseKernel");
+        SetKernelArg = (delegate* unmanaged<nint, uint, nuint, void*, int>)Export(library, "clSetKernelArg");
+        GetKernelWorkGroupInfo = (delegate* unmanaged<nint, nint, uint, nuint, void*, nuint*, int>)Export(library, "clGetKernelWorkGroupInfo");
+        EnqueueNDRangeKernel = (delegate* unmanaged<nint, nint, uint, nuint*, nuint*, nuint*, uint, nint*, nint*, int>)Export(library, "clEnqueueNDRangeKernel");
+        EnqueueReadBuffer = (delegate* unmanaged<nint, nint, uint, nuint, nuint, void*, uint, nint*, nint*, int>)Export(library, "clEnqueueReadBuffer");
+        EnqueueWriteBuffer = (delegate* unmanaged<nint, nint, uint, nuint, nuint, void*, uint, nint*, nint*, int>)Export(library, "clEnqueueWriteBuffer");
+        EnqueueMarkerWithWaitList = (delegate* unmanaged<nint, uint, nint*, nint*, int>)Export(library, "clEnqueueMarkerWithWaitList");
+        GetEventProfilingInfo = (delegate* unmanaged<nint, uint, nuint, void*, nuint*, int>)Export(library, "clGetEventProfilingInfo");
+        ReleaseEvent = (delegate* unmanaged<nint, int>)Export(library, "clReleaseEvent");
+        Flush = (delegate* unmanaged<nint, int>)Export(library, "clFlush");
+        Finish = (delegate* unmanaged<nint, int>)Export(library, "clFinish");
+    }
+
+    /// <summary>The loader; null on a machine without one, or with one older than OpenCL 1.2.</summary>
+    public static OpenClApi? Instance => Loaded.Value;
+
+    private static OpenClApi? Load()
+    {
+        string[] names = OperatingSystem.IsWindows() ? ["OpenCL.dll"]
+            : OperatingSystem.IsMacOS() ? ["/System/Library/Frameworks/OpenCL.framework/OpenCL"]
+            : ["libOpenCL.so.1", "libOpenCL.so"];
+        foreach (string name in names)
+        {
+            if (!NativeLibrary.TryLoad(name, out nint library)) continue;
+            try
+            {
+                return new OpenClApi(library);
+            }
+            catch (EntryPointNotFoundException)
+            {
+                NativeLibrary.Free(library);
+            }
+        }
+
+        return null;
+    }
+
+    private static nint Export(nint library, string name) => NativeLibrary.GetExport(library, name);
+}

@@ -1,0 +1,46 @@
+namespace CoInference.Kernels.Gpu.OpenCl;
+
+/// <summary>Numbers of the OpenCL 1.2 headers.</summary>
+internal static class OpenClCode
+{
+    public const uint PlatformName = 0x0902;
+    public const ulong DeviceTypeAll = 0xFFFFFFFF;
+    public const uint DeviceMaxComputeUnits = 0x1002;
+    public const uint DeviceMaxWorkGroupSize = 0x1004;
+    public const uint DeviceMaxMemAllocSize = 0x1010;
+    public const uint DeviceGlobalMemSize = 0x101F;
+    public const uint DeviceLocalMemSize = 0x1023;
+    public const uint DeviceAvailable = 0x1027;
+    public const uint DeviceSingleFpConfig = 0x101B;
+    public const uint DeviceName = 0x102B;
+    public const uint DriverVersion = 0x102D;
+    public const uint DeviceVersion = 0x102F;
+    public const ulong FpCorrectlyRoundedDivideSqrt = 1 << 7;
+    public const ulong QueueProfilingEnable = 1 << 1;
+    public const ulong MemReadWrite = 1 << 0;
+    public const uint ProgramBinarySizes = 0x1165;
+    public const uint ProgramBinaries = 0x1166;
+    public const uint ProgramBuildLog = 0x1183;
+    public const uint KernelWorkGroupSize = 0x11B0;
+    public const uint ProfilingCommandEnd = 0x1283;
+
+    public const int DeviceNotAvailable = -2;
+    public const int MemObjectAllocationFailure = -4;
+    public const int OutOfResources = -5;
+    public const int OutOfHostMemory = -6;
+    public const int BuildProgramFailure = -11;
+    public const int InvalidBufferSize = -61;
+    public const int InvalidWorkGroupSize = -54;
+    public const int InvalidWorkItemSize = -55;
+
+    /// <summary>The kind of failure that a return code stands for.</summary>
+    public static DeviceFailure Failure(int code) => code switch
+    {
+        MemObjectAllocationFailure or OutOfHostMemory or InvalidBufferSize => DeviceFailure.OutOfMemory,
+        OutOfResources => DeviceFailure.OutOfMemory,
+        BuildProgramFailure => DeviceFailure.BuildFailed,
+        DeviceNotAvailable => DeviceFailure.DeviceLost,
+        InvalidWorkGroupSize or InvalidWorkItemSize => DeviceFailure.Unsupported,
+        _ => DeviceFailure.Other,
+    };
+}

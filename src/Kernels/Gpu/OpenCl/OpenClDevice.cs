@@ -1,0 +1,236 @@
+using System.Globalization;
+using System.Text;
+using CoInference.Kernels.Devices;
+
+namespace CoInference.Kernels.Gpu.OpenCl;
+
+/// <summary>An OpenCL device with one queue, which runs in order.</summary>
+internal sealed unsafe class OpenClDevice : ComputeDevice
+{
+    private readonly nint _device;
+    private readonly nint _context;
+    private readonly IProgramCache? _cache;
+    private readonly Dictionary<string, nint> _programs = new(StringComparer.Ordinal);
+    private readonly string _options;
+    private nint _timerStart;
+    private bool _disposed;
+
+    public OpenClDevice(OpenClApi api, nint device, DeviceDescription description, IProgramCache? cache)
+    {
+        Api = api;
+        _device = device;
+        _cache = cache;
+        Description = description;
+        Limits = new DeviceLimits(
+            (int)OpenClDevices.Number(api, device, OpenClCode.DeviceMaxWorkGroupSize),
+            OpenClDevices.Number(api, device, OpenClCode.DeviceLocalMemSize),
+            (int)OpenClDevices.Number(api, device, OpenClCode.DeviceMaxComputeUnits),
+            OpenClDevices.Number(api, device, OpenClCode.DeviceMaxMemAllocSize));
+        Fingerprint = $"opencl|{description.Name}|{OpenClDevices.Text(api, device, OpenClCode.DeviceVersion)}|{OpenClDevices.Text(api, device, OpenClCode.DriverVersion)}";
+        // Quotients and roots are rounded as in C# where the device can; elsewhere they may be off by a few units.
+        bool isRounded = (OpenClDevices.Number(api, device, OpenClCode.DeviceSingleFpConfig) & (long)OpenClCode.FpCorrectlyRoundedDivideSqrt) != 0;
+        _options = isRounded ? "-cl-std=CL1.2 -cl-fp32-correctly-rounded-divide-sqrt" : "-cl-std=CL1.2";
+        int code;
+        _context = api.CreateContext(null, 1, &device, null, null, &code);
+        Check(code, "clCreateContext", "no context can be made");
+        Queue = api.CreateCommandQueue(_context, device, OpenClCode.QueueProfilingEnable, &code);
+        if (code == 0) return;
+        api.ReleaseContext(_context);
+        Check(code, "clCreateCommandQueue", "no queue can be made");
+    }
+
+    public OpenClApi Api { get; }
+
+    public nint Queue { get; }
+
+    public override DeviceDescription Description { get; }
+
+    public override DeviceLimits Limits { get; }
+
+    public override KernelLanguage? Language => KernelLanguage.OpenCl;
+
+    public override string Fingerprint { get; }
+
+    public override DeviceBuffer Allocate(long bytes)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(bytes, 1);
+        if (bytes > Limits.MaxBufferBytes)
+        {
+            throw new DeviceException(
+                Description.Id, DeviceFailure.OutOfMemory, "clCreateBuffer", OpenClCode.InvalidBufferSize,
+                string.Create(CultureInfo.InvariantCulture, $"a buffer of {bytes} bytes is larger than the device allows, {Limits.MaxBufferBytes}"));
+        }
+
+        int code;
+        nint memory = Api.CreateBuffer(_context, OpenClCode.MemReadWrite, (nuint)bytes, null, &code);
+        Check(code, "clCreateBuffer", "no memory", bytes);
+        return new OpenClBuffer(this, memory, bytes);
+    }
+
+    public override DeviceKernel Load(KernelSource source, ReadOnlySpan<int> specialized)
+    {
+        string options = Options(source, specialized);
+        string key = $"{source.Name}|{options}";
+        if (!_programs.TryGetValue(key, out nint program)) _programs[key] = program = Build(source, options);
+        int code;
+        nint kernel;
+        fixed (byte* name = Terminated(source.Name)) kernel = Api.CreateKernel(program, name, &code);
+        Check(code, "clCreateKernel", source.Name);
+        return new OpenClKernel(this, kernel, source, Number(kernel, OpenClCode.KernelWorkGroupSize));
+    }
+
+    public override void Synchronize() => Check(Api.Finish(Queue), "clFinish", "what was launched did not finish");
+
+    public override void StartTimer()
+    {
+        if (_timerStart != 0) Api.ReleaseEvent(_timerStart);
+        _timerStart = 0;
+        _timerStart = Marker();
+    }
+
+    public override double StopTimer()
+    {
+        if (_timerStart == 0) throw new InvalidOperationException("The timer was not started.");
+        nint end = Marker();
+        try
+        {
+            Synchronize();
+            return (Time(end) - Time(_timerStart)) / 1000.0;
+        }
+        finally
+        {
+            Api.ReleaseEvent(end);
+            Api.ReleaseEvent(_timerStart);
+            _timerStart = 0;
+        }
+    }
+
+    /// <summary>Throws when a call failed.</summary>
+    /// <param name="code">What the call returned.</param>
+    /// <param name="call">Its name.</param>
+    /// <param name="what">What was being done.</param>
+    /// <param name="bytes">Size that was asked for, when that is what failed.</param>
+    public void Check(int code, string call, string what, long bytes = 0)
+    {
+        if (code == 0) return;
+        string size = bytes > 0 ? string.Create(CultureInfo.InvariantCulture, $" for {bytes} bytes") : "";
+        throw new DeviceException(Description.Id, OpenClCode.Failure(code), call, code, what + size);
+    }
+
+    protected override void Dispose(bool disposing)
+    {
+        if (_disposed) return;
+        _disposed = true;
+        if (_timerStart != 0) Api.ReleaseEvent(_timerStart);
+        foreach (nint program in _programs.Values) Api.ReleaseProgram(program);
+        Api.ReleaseCommandQueue(Queue);
+        Api.ReleaseContext(_context);
+    }
+
+    private static byte[] Terminated(string text) => [.. Encoding.UTF8.GetBytes(text), 0];
+
+    private string Options(KernelSource source, ReadOnlySpan<int> specialized)
+    {
+        var options = new StringBuilder(_options);
+        int i = 0;
+        foreach (string name in source.Specialized)
+        {
+            if (i >= specialized.Length) break;
+            options.Append(CultureInfo.InvariantCulture, $" -D {KernelSource.Macro(name)}={specialized[i++]}");
+        }
+
+        return options.ToString();
+    }
+
+    private nint Build(KernelSource source, string options)
+    {
+        string text = source.Text(KernelLanguage.OpenCl);
+        string key = $"{Fingerprint}|{options}|{text}";
+        if (_cache?.Read(key) is { Length: > 0 } binary && FromBinary(binary, options) is { } cached and not 0) return cached;
+        int code;
+        nint program;
+        fixed (byte* characters = Terminated(text))
+        {
+            byte* start = characters;
+            program = Api.CreateProgramWithSource(_context, 1, &start, null, &code);
+        }
+
+        Check(code, "clCreateProgramWithSource", source.Name);
+        code = Compile(program, options);
+        if (code != 0)
+        {
+            string log = BuildLog(program);
+            Api.ReleaseProgram(program);
+            Check(code, "clBuildProgram", $"kernel {source.Name} does not compile: {log}");
+        }
+
+        if (_cache is not null) _cache.Write(key, Binary(program));
+        return program;
+    }
+
+    private int Compile(nint program, string options)
+    {
+        nint device = _device;
+        fixed (byte* characters = Terminated(options)) return Api.BuildProgram(program, 1, &device, characters, null, null);
+    }
+
+    // A binary that the driver no longer takes is as good as none: the source is there.
+    private nint FromBinary(byte[] binary, string options)
+    {
+        nint device = _device;
+        nuint length = (nuint)binary.Length;
+        int status, code;
+        nint program;
+        fixed (byte* bytes = binary)
+        {
+            byte* start = bytes;
+            program = Api.CreateProgramWithBinary(_context, 1, &device, &length, &start, &status, &code);
+        }
+
+        if (code != 0) return 0;
+        if (status == 0 && Compile(program, options) == 0) return program;
+        Api.ReleaseProgram(program);
+        return 0;
+    }
+
+    private byte[] Binary(nint program)
+    {
+        nuint size;
+        if (Api.GetProgramInfo(program, OpenClCode.ProgramBinarySizes, (nuint)sizeof(nuint), &size, null) != 0) return [];
+        var bytes = new byte[(int)size];
+        fixed (byte* place = bytes)
+        {
+            byte* start = place;
+            return Api.GetProgramInfo(program, OpenClCode.ProgramBinaries, (nuint)sizeof(byte*), &start, null) == 0 ? bytes : [];
+        }
+    }
+
+    private string BuildLog(nint program)
+    {
+        nuint size;
+        if (Api.GetProgramBuildInfo(program, _device, OpenClCode.ProgramBuildLog, 0, null, &size) != 0 || size <= 1) return "no message";
+        var bytes = new byte[(int)size];
+        fixed (byte* place = bytes) Api.GetProgramBuildInfo(program, _device, OpenClCode.ProgramBuildLog, size, place, null);
+        return Encoding.UTF8.GetString(bytes).TrimEnd('\0').Trim();
+    }
+
+    private int Number(nint kernel, uint what)
+    {
+        nuint value = 0;
+        return Api.GetKernelWorkGroupInfo(kernel, _device, what, (nuint)sizeof(nuint), &value, null) == 0 ? (int)value : Limits.MaxGroupThreads;
+    }
+
+    private nint Marker()
+    {
+        nint marker;
+        Check(Api.EnqueueMarkerWithWaitList(Queue, 0, null, &marker), "clEnqueueMarkerWithWaitList", "no timer");
+        return marker;
+    }
+
+    private long Time(nint marker)
+    {
+        long nanoseconds;
+        Check(Api.GetEventProfilingInfo(marker, OpenClCode.ProfilingCommandEnd, sizeof(long), &nanoseconds, null), "clGetEventProfilingInfo", "no time");
+        return nanoseconds;
+    }
+}

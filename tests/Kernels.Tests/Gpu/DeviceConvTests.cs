@@ -1,0 +1,72 @@
+using CoInference.Kernels.Gpu;
+using CoInference.Kernels.Gpu.Layers;
+using CoInference.Kernels.Reference;
+using CoInference.Kernels.Registry;
+using CoInference.Kernels.Tests.Conv;
+
+namespace CoInference.Kernels.Tests.Gpu;
+
+/// <summary>Every convolution kernel for devices against the definition, over the shape sets.</summary>
+[Collection("devices")]
+public sealed class DeviceConvTests
+{
+    public static TheoryData<string, string> Kernels
+    {
+        get
+        {
+            var data = new TheoryData<string, string>();
+            foreach (string device in TestDevices.Ids)
+            {
+                foreach (DeviceConvKernel kernel in DeviceConvKernels.All) data.Add(device, kernel.Name);
+            }
+
+            return data;
+        }
+    }
+
+    [SkippableTheory]
+    [MemberData(nameof(Kernels))]
+    public void Agrees_with_the_reference_on_the_shape_set(string deviceId, string kernelName)
+    {
+        ComputeDevice device = TestDevices.Get(deviceId);
+        DeviceConvKernel kernel = DeviceConvKernels.All.Single(row => row.Name == kernelName);
+        int checkedShapes = 0;
+        foreach (ConvShape shape in ConvShapeSets.Fixed.Concat(ConvShapeSets.Random(seed: 31, count: 20)))
+        {
+            if (!kernel.Supports(shape, device.Limits)) continue;
+            checkedShapes++;
+            Check(device, kernel, shape, new Epilogue(FusedActivation.Clamp, 0f, 1.5f, HasResidual: checkedShapes % 2 == 0));
+        }
+
+        Assert.True(checkedShapes >= 40, $"{kernel.Name} took only {checkedShapes} shapes.");
+    }
+
+    private static void Check(ComputeDevice device, DeviceConvKernel kernel, ConvShape shape, Epilogue epilogue)
+    {
+        var random = new Random(shape.GetHashCode());
+        float[] input = Values(random, shape.Batch * shape.InChannels * shape.InHeight * shape.InWidth, 1);
+        float[] weights = Values(random, shape.WeightCount, kernel.Form == WeightForm.Dense ? 1 : 0.3);
+        float[] bias = Values(random, shape.OutChannels, 1);
+        int outputs = shape.Batch * shape.OutChannels * shape.OutHeight * shape.OutWidth;
+        float[] residual = Values(random, outputs, 1);
+        var expected = new float[outputs];
+        ReferenceConv.Run(shape, epilogue, input, weights, bias, residual, expected);
+
+        using DeviceBuffer x = TestDevices.Upload<float>(device, input);
+        using DeviceBuffer y = TestDevices.Upload<float>(device, residual);
+        using DeviceConvLayer layer = kernel.Prepare(device, shape, epilogue, weights, bias);
+        using DeviceLaunch launch = layer.Bind(x.View<float>(0, input.Length), y.View<float>(0, outputs), y.View<float>(0, outputs));
+        launch.Run();
+        float[] actual = TestDevices.Download<float>(y, outputs);
+        double tolerance = 1e-5 * Math.Sqrt(shape.WeightCount / shape.OutChannels) + 1e-5;
+        for (int i = 0; i < outputs; i++)
+            Assert.True(Math.Abs(actual[i] - expected[i]) <= tolerance, $"{kernel.Name} on {shape}: value {i} is {actual[i]}, expected {expected[i]}.");
+    }
+
+    private static float[] Values(Random random, int count, double density)
+    {
+        var values = new float[count];
+        for (int i = 0; i < count; i++) values[i] = random.NextDouble() < density ? (float)((random.NextDouble() * 2) - 1) : 0;
+        return values;
+    }
+}
