@@ -1,0 +1,17 @@
+using CoInference.Kernels.Gpu.Layers;
+
+namespace CoInference.Runtime.Execution;
+
+/// <summary>A step that queues kernels on a device and does not wait.</summary>
+internal sealed class LaunchStep(params DeviceLaunch[] launches) : Step, IDisposable
+{
+    public override void Run()
+    {
+        foreach (DeviceLaunch launch in launches) launch.Run();
+    }
+
+    public void Dispose()
+    {
+        foreach (DeviceLaunch launch in launches) launch.Dispose();
+    }
+}
