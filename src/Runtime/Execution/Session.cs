@@ -20,7 +20,7 @@ public sealed unsafe class Session : IDisposable
     private readonly CompiledGraph _compiled;
     private readonly WorkerSet _workers;
     private readonly WorkerSet? _ownedWorkers;
-    private readonly AlignedBuffer? _arena;
+    private readonly BoundGraph _bound;
     private readonly Step[] _steps;
 
     private Session(CompiledGraph compiled, SessionOptions options)
@@ -29,7 +29,17 @@ public sealed unsafe class Session : IDisposable
         if (options.Workers is null && options.Threads > 1) _ownedWorkers = new WorkerSet(options.Threads);
         _workers = options.Workers ?? _ownedWorkers ?? WorkerSet.Single;
         Options = options;
-        (_arena, _steps) = compiled.Bind(_workers);
+        try
+        {
+            _bound = compiled.Bind(_workers);
+        }
+        catch
+        {
+            _ownedWorkers?.Dispose();
+            throw;
+        }
+
+        _steps = _bound.Steps;
     }
 
     /// <summary>How the session was compiled.</summary>
@@ -44,8 +54,8 @@ public sealed unsafe class Session : IDisposable
     /// <summary>The steps in running order; a single one named <c>interpreter</c> when the graph's shapes depend on data.</summary>
     public IReadOnlyList<StepSpec> Steps => _compiled.Specs;
 
-    /// <summary>Bytes of the activations' memory, scratch included.</summary>
-    public long ArenaBytes => _arena?.Length ?? 0;
+    /// <summary>Bytes of the activations' memory, scratch included, on the host and on the device.</summary>
+    public long ArenaBytes => _bound.Bytes;
 
     /// <summary>Compiles a graph. Nothing is timed.</summary>
     /// <exception cref="NotSupportedException">The graph uses an operator or feature that this build does not have.</exception>
@@ -56,6 +66,7 @@ public sealed unsafe class Session : IDisposable
         ArgumentNullException.ThrowIfNull(graph);
         options ??= new SessionOptions();
         options.Validate();
+        using var turn = new Turn(options.Device?.Gate);
         return new Session(CompiledGraph.Create(graph, options), options);
     }
 
@@ -81,6 +92,7 @@ public sealed unsafe class Session : IDisposable
     {
         if (workers is not null && workers.Threads != _workers.Threads)
             throw new ArgumentException($"The session was compiled for {_workers.Threads} threads, not {workers.Threads}.", nameof(workers));
+        using Turn turn = TakeDevice();
         return new Session(_compiled, Options with { Workers = workers, Threads = _workers.Threads });
     }
 
@@ -91,7 +103,10 @@ public sealed unsafe class Session : IDisposable
     /// <exception cref="ArgumentException">A length does not fit.</exception>
     public void Run(ReadOnlySpan<float> input, Span<float> output) => RunFloats(input, output, default);
 
-    /// <summary>As <see cref="Run(ReadOnlySpan{float}, Span{float})"/>, with the time of each step.</summary>
+    /// <summary>
+    /// As <see cref="Run(ReadOnlySpan{float}, Span{float})"/>, with the time of each step: the device's own for a step that
+    /// only launches kernels, without the launch itself; this host's for all others.
+    /// </summary>
     /// <param name="input">The input.</param>
     /// <param name="output">Receives the output.</param>
     /// <param name="stepTicks">Receives <see cref="Stopwatch"/> ticks, one per entry of <see cref="Steps"/>.</param>
@@ -119,6 +134,7 @@ public sealed unsafe class Session : IDisposable
         }
 
         if (_compiled.Interpreted is { } graph) return Interpreter.Run(graph, inputs);
+        using Turn turn = TakeDevice();
         var outputs = new Tensor[Outputs.Count];
         for (int i = 0; i < outputs.Length; i++) outputs[i] = new Tensor(Outputs[i].Type, Outputs[i].Shape!.Value);
         for (int repeat = 0; repeat < _compiled.Repeats; repeat++)
@@ -136,11 +152,19 @@ public sealed unsafe class Session : IDisposable
         return outputs;
     }
 
-    /// <summary>Stops the threads the session started, if any.</summary>
-    public void Dispose() => _ownedWorkers?.Dispose();
+    /// <summary>Stops the threads the session started and frees its device memory, if any.</summary>
+    public void Dispose()
+    {
+        _ownedWorkers?.Dispose();
+        using Turn turn = TakeDevice();
+        _bound.Dispose();
+    }
 
     /// <summary>Fills the arena with NaN bytes, so that a test sees a step that reads what none has written.</summary>
-    internal void PoisonArena() => _arena?.Span.Fill(0xFF);
+    internal void PoisonArena() => _bound.Arena?.Span.Fill(0xFF);
+
+    // Sessions of several threads may share a device, which takes one caller at a time.
+    private Turn TakeDevice() => new(Options.Device?.Gate);
 
     private void RunFloats(ReadOnlySpan<float> input, Span<float> output, Span<long> stepTicks)
     {
@@ -160,6 +184,7 @@ public sealed unsafe class Session : IDisposable
             return;
         }
 
+        using Turn turn = TakeDevice();
         stepTicks.Clear();
         PhysicalValue source = _compiled.Plan.Inputs[0];
         PhysicalValue target = _compiled.Plan.Outputs[0];
@@ -187,6 +212,13 @@ public sealed unsafe class Session : IDisposable
         long before = Stopwatch.GetTimestamp();
         for (int i = 0; i < _steps.Length; i++)
         {
+            if (_steps[i] is LaunchStep launches)
+            {
+                stepTicks[i] += (long)(launches.RunTimed(Options.Device!) * Stopwatch.Frequency / 1e6);
+                before = Stopwatch.GetTimestamp();
+                continue;
+            }
+
             _steps[i].Run();
             long after = Stopwatch.GetTimestamp();
             stepTicks[i] += after - before;
@@ -194,7 +226,7 @@ public sealed unsafe class Session : IDisposable
         }
     }
 
-    private Span<byte> Memory(PhysicalValue value) => new((void*)CompiledGraph.Address(value, _arena!), checked((int)value.Bytes));
+    private Span<byte> Memory(PhysicalValue value) => new((void*)CompiledGraph.Address(value, _bound.Arena!), checked((int)value.Bytes));
 
     private Span<byte> Part(Span<byte> bytes, int repeat) => bytes.Slice(bytes.Length / _compiled.Repeats * repeat, bytes.Length / _compiled.Repeats);
 
@@ -207,5 +239,18 @@ public sealed unsafe class Session : IDisposable
             throw new InvalidOperationException(
                 $"The network has {Inputs.Count} inputs and {Outputs.Count} outputs: only one float32 input of known shape and one float32 output can be run on spans.");
         }
+    }
+
+    private readonly ref struct Turn
+    {
+        private readonly Lock? _gate;
+
+        public Turn(Lock? gate)
+        {
+            _gate = gate;
+            gate?.Enter();
+        }
+
+        public void Dispose() => _gate?.Exit();
     }
 }

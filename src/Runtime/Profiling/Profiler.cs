@@ -98,7 +98,7 @@ public static class Profiler
         // A clock has a resolution: the smallest layers must not divide by zero.
         double time = Math.Max(timing.MedianUs, 1e-3), flops = 2.0 * step.MultiplyAdds;
         return new LayerProfile(
-            step.Node, step.Op, step.Kernel, "cpu", step.Conv?.ToString() ?? "", step.Form.ToString().ToLowerInvariant(), step.Density,
+            step.Node, step.Op, step.Kernel, step.Device, step.Conv?.ToString() ?? "", step.Form.ToString().ToLowerInvariant(), step.Density,
             timing.MedianUs * factor, timing.P10Us * factor, timing.P90Us * factor, timing.MedianUs / sum,
             flops / (time * factor * 1e3), step.Bytes / (time * factor * 1e3),
             roofline.BoundBy(flops / threads, step.Bytes), roofline.TimeAtPeakUs(flops / threads, step.Bytes) / time);

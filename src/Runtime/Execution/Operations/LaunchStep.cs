@@ -1,3 +1,4 @@
+using CoInference.Kernels.Gpu;
 using CoInference.Kernels.Gpu.Layers;
 
 namespace CoInference.Runtime.Execution;
@@ -8,6 +9,14 @@ internal sealed class LaunchStep(params DeviceLaunch[] launches) : Step, IDispos
     public override void Run()
     {
         foreach (DeviceLaunch launch in launches) launch.Run();
+    }
+
+    /// <summary>Runs, waits, and gives the device's own time in microseconds.</summary>
+    public double RunTimed(ComputeDevice device)
+    {
+        device.StartTimer();
+        Run();
+        return device.StopTimer();
     }
 
     public void Dispose()
