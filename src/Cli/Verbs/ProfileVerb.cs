@@ -1,5 +1,6 @@
 using System.Globalization;
 using CoInference.Cli.Rendering;
+using CoInference.Kernels.Gpu;
 using CoInference.Kernels.Registry;
 using CoInference.Runtime.Execution;
 using CoInference.Runtime.Graphs;
@@ -77,7 +78,8 @@ internal sealed class ProfileVerb : ComputeVerb
         WeightForm form = ParseForm(Form);
         if (Sparsity.FirstOrDefault(sparsity => !(sparsity is > 0 and < 1)) is var wrong && wrong != 0) throw new UsageException($"--sparsity {wrong}: expected above 0, below 1.");
         Graph graph = OnnxModel.Load(Model);
-        var session = new SessionOptions { BatchSize = Batch, Threads = Threads, Precise = Precise };
+        using ComputeDevice? device = OpenDevice();
+        var session = new SessionOptions { BatchSize = Batch, Threads = Threads, Precise = Precise, Device = device, Strict = Strict };
         if (Tune) session = session with { Chooser = await TuneAsync(terminal, graph, session, cancellation).ConfigureAwait(false) };
         if (Sweep is not null) await SweepAsync(terminal, graph, session, cancellation).ConfigureAwait(false);
         var options = new ProfileOptions
