@@ -67,18 +67,6 @@ internal sealed unsafe class OpenClDevice : ComputeDevice
         return new OpenClBuffer(this, memory, bytes);
     }
 
-    public override DeviceKernel Load(KernelSource source, ReadOnlySpan<int> specialized)
-    {
-        string options = Options(source, specialized);
-        string key = $"{source.Name}|{options}";
-        if (!_programs.TryGetValue(key, out nint program)) _programs[key] = program = Build(source, options);
-        int code;
-        nint kernel;
-        fixed (byte* name = Terminated(source.Name)) kernel = Api.CreateKernel(program, name, &code);
-        Check(code, "clCreateKernel", source.Name);
-        return new OpenClKernel(this, kernel, source, Number(kernel, OpenClCode.KernelWorkGroupSize));
-    }
-
     public override void Synchronize() => Check(Api.Finish(Queue), "clFinish", "what was launched did not finish");
 
     public override void StartTimer()
@@ -117,6 +105,18 @@ internal sealed unsafe class OpenClDevice : ComputeDevice
         throw new DeviceException(Description.Id, OpenClCode.Failure(code), call, code, what + size);
     }
 
+    protected override DeviceKernel LoadCore(KernelSource source, ReadOnlySpan<int> specialized)
+    {
+        string options = Options(source, specialized);
+        string key = $"{source.Name}|{options}";
+        if (!_programs.TryGetValue(key, out nint program)) _programs[key] = program = Build(source, options);
+        int code;
+        nint kernel;
+        fixed (byte* name = Terminated(source.Name)) kernel = Api.CreateKernel(program, name, &code);
+        Check(code, "clCreateKernel", source.Name);
+        return new OpenClKernel(this, kernel, source, Number(kernel, OpenClCode.KernelWorkGroupSize));
+    }
+
     protected override void Dispose(bool disposing)
     {
         if (_disposed) return;
@@ -133,11 +133,7 @@ internal sealed unsafe class OpenClDevice : ComputeDevice
     {
         var options = new StringBuilder(_options);
         int i = 0;
-        foreach (string name in source.Specialized)
-        {
-            if (i >= specialized.Length) break;
-            options.Append(CultureInfo.InvariantCulture, $" -D {KernelSource.Macro(name)}={specialized[i++]}");
-        }
+        foreach (string name in source.Specialized) options.Append(CultureInfo.InvariantCulture, $" -D {KernelSource.Macro(name)}={specialized[i++]}");
 
         return options.ToString();
     }
