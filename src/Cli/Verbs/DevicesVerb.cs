@@ -22,7 +22,7 @@ internal sealed class DevicesVerb : Verb
         WriteJson(terminal, report, DeviceReportJson.Default.DeviceReport);
         if (JsonOnStdout) return Task.FromResult(ExitCode.Done);
 
-        var devices = new ResultTable("device", "name", ">memory", "detail");
+        var devices = new ResultTable("device", "~name", ">memory", "~detail");
         foreach (DeviceDescription device in report.Devices)
             devices.Add(device.Id, device.Name, (device.MemoryBytes / 1073741824.0).ToString("F1", CultureInfo.InvariantCulture) + " GiB", device.Detail);
         terminal.Write(devices);

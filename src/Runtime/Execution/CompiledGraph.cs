@@ -89,7 +89,7 @@ internal sealed unsafe class CompiledGraph
     public BoundGraph Bind(WorkerSet workers)
     {
         ObjectDisposedException.ThrowIf(Interlocked.Increment(ref _sessions) <= 0, typeof(Session));
-        if (Interpreted is not null) return new BoundGraph(this, null, null, []);
+        if (Interpreted is not null) return new BoundGraph(this, null, null, [], []);
         var steps = new Step[_prepared.Length];
         DeviceBuffer? deviceArena = null;
         try
@@ -109,11 +109,11 @@ internal sealed unsafe class CompiledGraph
                 steps[i] = _prepared[i].Bind(buffers);
             }
 
-            return new BoundGraph(this, arena, deviceArena, steps);
+            return new BoundGraph(this, arena, deviceArena, steps, _device is null ? steps : SequenceStep.Record(steps, _device));
         }
         catch
         {
-            new BoundGraph(this, null, deviceArena, [.. steps.Where(step => step is not null)]).Dispose();
+            new BoundGraph(this, null, deviceArena, [.. steps.Where(step => step is not null)], []).Dispose();
             throw;
         }
     }

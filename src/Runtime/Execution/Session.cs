@@ -21,7 +21,6 @@ public sealed unsafe class Session : IDisposable
     private readonly WorkerSet _workers;
     private readonly WorkerSet? _ownedWorkers;
     private readonly BoundGraph _bound;
-    private readonly Step[] _steps;
 
     private Session(CompiledGraph compiled, SessionOptions options)
     {
@@ -39,7 +38,6 @@ public sealed unsafe class Session : IDisposable
             throw;
         }
 
-        _steps = _bound.Steps;
     }
 
     /// <summary>How the session was compiled.</summary>
@@ -140,7 +138,7 @@ public sealed unsafe class Session : IDisposable
         for (int repeat = 0; repeat < _compiled.Repeats; repeat++)
         {
             for (int i = 0; i < inputs.Count; i++) Part(inputs[i].Bytes, repeat).CopyTo(Memory(_compiled.Plan.Inputs[i]));
-            foreach (Step step in _steps) step.Run();
+            foreach (Step step in _bound.Recorded) step.Run();
             for (int i = 0; i < outputs.Length; i++)
             {
                 Span<byte> part = Part(outputs[i].Bytes, repeat);
@@ -162,6 +160,25 @@ public sealed unsafe class Session : IDisposable
 
     /// <summary>Fills the arena with NaN bytes, so that a test sees a step that reads what none has written.</summary>
     internal void PoisonArena() => _bound.Arena?.Span.Fill(0xFF);
+
+    /// <summary>What queueing the kernels of one run takes the host, without waiting for them.</summary>
+    /// <returns>Microseconds for all of them, and how many there are; zero for a session on the CPU.</returns>
+    internal (double Microseconds, int Launches) TimeLaunches()
+    {
+        using Turn turn = TakeDevice();
+        double time = 0;
+        int launches = 0;
+        foreach (SequenceStep sequence in _bound.Recorded.OfType<SequenceStep>())
+        {
+            long started = Stopwatch.GetTimestamp();
+            sequence.Run();
+            time += Stopwatch.GetElapsedTime(started).TotalMicroseconds;
+            launches += sequence.Launches;
+            Options.Device!.Synchronize();
+        }
+
+        return (time, launches);
+    }
 
     // Sessions of several threads may share a device, which takes one caller at a time.
     private Turn TakeDevice() => new(Options.Device?.Gate);
@@ -193,7 +210,7 @@ public sealed unsafe class Session : IDisposable
             Part(MemoryMarshal.AsBytes(input), repeat).CopyTo(Memory(source));
             if (stepTicks.IsEmpty)
             {
-                foreach (Step step in _steps) step.Run();
+                foreach (Step step in _bound.Recorded) step.Run();
             }
             else
             {
@@ -210,16 +227,17 @@ public sealed unsafe class Session : IDisposable
     private void RunStepsTimed(Span<long> stepTicks)
     {
         long before = Stopwatch.GetTimestamp();
-        for (int i = 0; i < _steps.Length; i++)
+        Step[] steps = _bound.Steps;
+        for (int i = 0; i < steps.Length; i++)
         {
-            if (_steps[i] is LaunchStep launches)
+            if (steps[i] is LaunchStep launches)
             {
                 stepTicks[i] += (long)(launches.RunTimed(Options.Device!) * Stopwatch.Frequency / 1e6);
                 before = Stopwatch.GetTimestamp();
                 continue;
             }
 
-            _steps[i].Run();
+            steps[i].Run();
             long after = Stopwatch.GetTimestamp();
             stepTicks[i] += after - before;
             before = after;

@@ -1,11 +1,13 @@
 using CoInference.Kernels.Gpu;
-using CoInference.Kernels.Gpu.Layers;
 
 namespace CoInference.Runtime.Execution;
 
 /// <summary>A step that queues kernels on a device and does not wait.</summary>
 internal sealed class LaunchStep(params DeviceLaunch[] launches) : Step, IDisposable
 {
+    /// <summary>The kernels in order.</summary>
+    public IReadOnlyList<DeviceLaunch> Launches => launches;
+
     public override void Run()
     {
         foreach (DeviceLaunch launch in launches) launch.Run();
