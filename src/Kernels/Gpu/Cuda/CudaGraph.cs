@@ -13,17 +13,19 @@ internal sealed unsafe class CudaGraph : LaunchSequence
         device.Enter();
         device.Check(device.Api.StreamBeginCapture(device.Stream, CudaCode.CaptureModeThreadLocal), "cuStreamBeginCapture", "launches cannot be recorded");
         nint graph = 0;
-        int code;
         try
         {
             foreach (DeviceLaunch launch in launches) launch.Run();
         }
-        finally
+        catch
         {
-            // In any case: a stream that is still capturing runs nothing.
-            code = device.Api.StreamEndCapture(device.Stream, &graph);
+            // A stream that is still capturing runs nothing.
+            device.Api.StreamEndCapture(device.Stream, &graph);
+            if (graph != 0) device.Api.GraphDestroy(graph);
+            throw;
         }
 
+        int code = device.Api.StreamEndCapture(device.Stream, &graph);
         device.Check(code, "cuStreamEndCapture", "launches cannot be recorded");
         nint executable;
         code = device.Api.GraphInstantiateWithFlags(&executable, graph, 0);
