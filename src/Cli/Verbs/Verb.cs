@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Json.Serialization.Metadata;
 using CoInference.Cli.Rendering;
 using CoInference.Kernels.Gpu;
+using CoInference.Runtime.Execution;
 using CoInference.Runtime.Plans;
 using CommandLine;
 
@@ -86,7 +87,7 @@ internal abstract class DeviceVerb : Verb
         if (id == "cpu") return null;
         try
         {
-            return ComputeDevices.Open(id);
+            return ComputeDevices.Open(id, ProgramCache.Default);
         }
         catch (ArgumentException unknown)
         {
