@@ -123,4 +123,17 @@ public static class DeviceOperators
             Movement_Channels.Bind(device, x, y, channels, pixels),
             LaunchShape.Linear((long)grid.OutHeight * grid.OutWidth, Threads) with { GroupsY = channels.Length / 2, GroupsZ = batch });
     }
+
+    /// <summary>Rebuilds channels of a feature as affine combinations of others: target = max(minimum, bias + weights source).</summary>
+    /// <param name="device">The device.</param>
+    /// <param name="feature">[channel][pixel], holds sources and targets.</param>
+    /// <param name="pixels">Values of a plane.</param>
+    /// <param name="kept">Channels of the sources.</param>
+    /// <param name="dropped">Channels of the targets.</param>
+    /// <param name="weights">[target][source].</param>
+    /// <param name="bias">Per target.</param>
+    /// <param name="minimum">Lower bound per target.</param>
+    public static DeviceLaunch RebuildChannels(
+        ComputeDevice device, DeviceView<float> feature, int pixels, DeviceView<int> kept, DeviceView<int> dropped, DeviceView<float> weights, DeviceView<float> bias, DeviceView<float> minimum) =>
+        new(FeatureQuantization_Rebuild.Bind(device, feature, kept, dropped, weights, bias, minimum, pixels), LaunchShape.Linear(pixels, Threads) with { GroupsY = dropped.Length });
 }
