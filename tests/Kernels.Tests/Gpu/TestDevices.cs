@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using CoInference.Kernels.Gpu;
+using CoInference.Kernels.Ilgpu;
 
 namespace CoInference.Kernels.Tests.Gpu;
 
@@ -7,16 +8,20 @@ namespace CoInference.Kernels.Tests.Gpu;
 public static class TestDevices
 {
     private const string SimulatedCuda = "cuda:simulated";
+    private const string Ilgpu = "ilgpu:0";
     private static readonly ConcurrentDictionary<string, Lazy<ComputeDevice>> Open = new();
 
     /// <summary>Every kind of device; tests skip those that this machine lacks.</summary>
-    public static IReadOnlyList<string> Ids { get; } = ["opencl:0", "cuda:0", SimulatedCuda];
+    public static IReadOnlyList<string> Ids { get; } = ["opencl:0", "cuda:0", SimulatedCuda, Ilgpu];
+
+    /// <summary>Those that compile the text of a translation.</summary>
+    public static TheoryData<string> Translated => [.. Ids.Where(id => id != Ilgpu)];
 
     /// <summary>The same, for theories.</summary>
     public static TheoryData<string> All => [.. Ids];
 
     /// <summary>Whether a device runs one thread of a kernel after the other: tests give it small work only.</summary>
-    public static bool IsSimulator(string id) => id is SimulatedCuda;
+    public static bool IsSimulator(string id) => id is SimulatedCuda or Ilgpu;
 
     /// <summary>Opens a device, or skips the test and says why.</summary>
     public static ComputeDevice Get(string id)
@@ -25,6 +30,12 @@ public static class TestDevices
         {
             CudaSimulator.Require();
             return Open.GetOrAdd(id, _ => new Lazy<ComputeDevice>(() => CudaSimulator.Open())).Value;
+        }
+
+        if (id == Ilgpu)
+        {
+            Skip.IfNot(IlgpuDevices.IsAvailable, IlgpuDevices.HowToEnable);
+            return Open.GetOrAdd(id, name => new Lazy<ComputeDevice>(() => IlgpuDevices.Open(name))).Value;
         }
 
         Skip.IfNot(
