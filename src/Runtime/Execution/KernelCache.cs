@@ -15,21 +15,10 @@ public static class KernelCache
     private static readonly TimeSpan LockTimeout = TimeSpan.FromSeconds(10);
 
     /// <summary>
-    /// <c>kernels-HASH.json</c> in <see cref="DefaultFolder"/>. HASH stands for <see cref="DeviceFingerprint.Current"/>.
+    /// <c>kernels-HASH.json</c> in the folder that <c>COINFERENCE_CACHE</c> names, else in <c>coinference</c> under
+    /// <c>XDG_CACHE_HOME</c> or <c>~/.cache</c>. HASH stands for <see cref="DeviceFingerprint.Current"/>.
     /// </summary>
-    public static string DefaultPath => Path.Combine(DefaultFolder, $"kernels-{Hash(DeviceFingerprint.Current):x8}.json");
-
-    /// <summary>The folder that <c>COINFERENCE_CACHE</c> names, else <c>coinference</c> under <c>XDG_CACHE_HOME</c> or <c>~/.cache</c>.</summary>
-    public static string DefaultFolder
-    {
-        get
-        {
-            if (Environment.GetEnvironmentVariable("COINFERENCE_CACHE") is { Length: > 0 } chosen) return chosen;
-            string root = Environment.GetEnvironmentVariable("XDG_CACHE_HOME") is { Length: > 0 } cache ? cache
-                : Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".cache");
-            return Path.Combine(root, "coinference");
-        }
-    }
+    public static string DefaultPath => Path.Combine(DefaultFolder(), $"kernels-{Hash(DeviceFingerprint.Current):x8}.json");
 
     /// <summary>Reads a cache file. A file that is absent gives an empty chooser; one that is broken too, with <see cref="KernelChooser.Warning"/> set.</summary>
     public static KernelChooser Load(string path)
@@ -109,6 +98,14 @@ public static class KernelCache
                 Thread.Sleep(20);
             }
         }
+    }
+
+    private static string DefaultFolder()
+    {
+        if (Environment.GetEnvironmentVariable("COINFERENCE_CACHE") is { Length: > 0 } chosen) return chosen;
+        string root = Environment.GetEnvironmentVariable("XDG_CACHE_HOME") is { Length: > 0 } cache ? cache
+            : Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".cache");
+        return Path.Combine(root, "coinference");
     }
 
     // FNV-1a: string.GetHashCode differs between processes.
