@@ -12,9 +12,12 @@ namespace CoInference.Kernels.Gpu;
 public sealed record DeviceLimits(int MaxGroupThreads, long SharedBytes, int ComputeUnits, long MaxBufferBytes, bool HasWarps = false);
 
 /// <summary>A GPU or another device with memory of its own that runs kernels in the order of their launches.</summary>
-/// <remarks>One caller at a time. A failed call throws <see cref="DeviceException"/> and leaves other devices as they were.</remarks>
+/// <remarks>One caller at a time: whoever shares a device holds <see cref="Gate"/> from the first copy to the last. A failed call throws <see cref="DeviceException"/> and leaves other devices as they were.</remarks>
 public abstract class ComputeDevice : IDisposable
 {
+    /// <summary>Held by whoever uses the device, where several may.</summary>
+    public Lock Gate { get; } = new();
+
     /// <summary>How <c>coinference devices</c> lists it.</summary>
     public abstract DeviceDescription Description { get; }
 

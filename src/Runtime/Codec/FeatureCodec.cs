@@ -41,6 +41,9 @@ public sealed unsafe class FeatureCodec
             _coder = new EntropyCoder(SymbolGrid.Of(FeatureShape, parameters.Kept.Length), Decision.Bits, model);
     }
 
+    /// <summary>All that defines the codec.</summary>
+    internal CodecParameters Parameters => _parameters;
+
     /// <summary>Shape of the feature, with a batch of 1.</summary>
     public TensorShape FeatureShape => _parameters.FeatureShape;
 
@@ -108,13 +111,35 @@ public sealed unsafe class FeatureCodec
 
             Scratch scratch = Rent();
             Quantize(source, scratch.Symbols);
-            // Plain packing is as short as MaxPayloadBytes and faster, so coding must gain at least a byte.
-            int coded = _coder is null ? 0 : _coder.Encode(scratch.Symbols, payload[..(MaxPayloadBytes - 1)], scratch.Work);
-            if (coded == 0) BitPacking.Pack(scratch.Symbols, target, SymbolCount, Decision.Bits);
+            int length = EncodeSymbols(scratch, payload, out coder);
             Return(scratch);
-            coder = coded == 0 ? EntropyMode.Packed : EntropyMode.Coded;
-            return coded == 0 ? MaxPayloadBytes : coded;
+            return length;
         }
+    }
+
+    /// <summary>Encodes symbols that were made elsewhere, one per byte, as <see cref="Encode"/> does those that it makes.</summary>
+    /// <param name="symbols"><see cref="SymbolCount"/> symbols.</param>
+    /// <param name="payload">Receives the payload; at least <see cref="MaxPayloadBytes"/> long.</param>
+    /// <param name="coder">How the symbols were written.</param>
+    /// <returns>Length of the payload.</returns>
+    internal int EncodeSymbols(ReadOnlySpan<byte> symbols, Span<byte> payload, out EntropyMode coder)
+    {
+        Scratch scratch = Rent();
+        symbols.CopyTo(new Span<byte>(scratch.Symbols, SymbolCount));
+        int length = EncodeSymbols(scratch, payload, out coder);
+        Return(scratch);
+        return length;
+    }
+
+    /// <summary>Restores the symbols of a payload, one per byte.</summary>
+    /// <exception cref="InvalidDataException">The payload is not one that this codec writes.</exception>
+    internal void DecodeSymbols(ReadOnlySpan<byte> payload, EntropyMode coder, Span<byte> symbols)
+    {
+        CheckPayload(payload, coder);
+        Scratch scratch = Rent();
+        DecodeSymbols(payload, coder, scratch);
+        new ReadOnlySpan<byte>(scratch.Symbols, SymbolCount).CopyTo(symbols);
+        Return(scratch);
     }
 
     /// <summary>Restores a feature.</summary>
@@ -141,8 +166,7 @@ public sealed unsafe class FeatureCodec
             else
             {
                 Scratch scratch = Rent();
-                if (coder == EntropyMode.Coded) _coder!.Decode(payload, scratch.Symbols, scratch.Work);
-                else BitPacking.Unpack(source, scratch.Symbols, SymbolCount, Decision.Bits);
+                DecodeSymbols(payload, coder, scratch);
                 Dequantize(scratch.Symbols, target);
                 Return(scratch);
             }
@@ -155,7 +179,30 @@ public sealed unsafe class FeatureCodec
         }
     }
 
-    private void CheckPayload(ReadOnlySpan<byte> payload, EntropyMode coder)
+    private int EncodeSymbols(Scratch scratch, Span<byte> payload, out EntropyMode coder)
+    {
+        // Plain packing is as short as MaxPayloadBytes and faster, so coding must gain at least a byte.
+        int coded = _coder is null ? 0 : _coder.Encode(scratch.Symbols, payload[..(MaxPayloadBytes - 1)], scratch.Work);
+        coder = coded == 0 ? EntropyMode.Packed : EntropyMode.Coded;
+        if (coded > 0) return coded;
+        fixed (byte* target = payload) BitPacking.Pack(scratch.Symbols, target, SymbolCount, Decision.Bits);
+        return MaxPayloadBytes;
+    }
+
+    private void DecodeSymbols(ReadOnlySpan<byte> payload, EntropyMode coder, Scratch scratch)
+    {
+        if (coder == EntropyMode.Coded)
+        {
+            _coder!.Decode(payload, scratch.Symbols, scratch.Work);
+            return;
+        }
+
+        fixed (byte* source = payload) BitPacking.Unpack(source, scratch.Symbols, SymbolCount, Decision.Bits);
+    }
+
+    /// <summary>Checks that a payload can be one of this codec.</summary>
+    /// <exception cref="InvalidDataException">It cannot; the message says why.</exception>
+    internal void CheckPayload(ReadOnlySpan<byte> payload, EntropyMode coder)
     {
         bool fits = coder switch
         {

@@ -12,11 +12,19 @@ internal static class Arena
     /// Merges what may overwrite its input and gives every storage its offset: largest first, each at the lowest place
     /// that no storage alive at the same time occupies.
     /// </summary>
-    /// <returns>Bytes of the buffer, scratch excluded.</returns>
-    public static long Plan(ExecutionPlan plan)
+    /// <returns>Bytes of the buffer in host memory, scratch excluded, and of that in device memory.</returns>
+    public static (long Host, long Device) Plan(ExecutionPlan plan)
     {
         List<Storage> storages = Lifetimes(plan);
         OverwriteInputs(plan);
+        return (Place([.. storages.Where(storage => !storage.IsOnDevice)]), Place([.. storages.Where(storage => storage.IsOnDevice)]));
+    }
+
+    /// <summary>Rounds up to a cache line and adds one, so that neighbours never share a line.</summary>
+    public static long Padded(long bytes) => ((bytes + AlignedBuffer.Alignment - 1) / AlignedBuffer.Alignment + 1) * AlignedBuffer.Alignment;
+
+    private static long Place(List<Storage> storages)
+    {
         var roots = new List<Storage>(storages.Count);
         foreach (Storage storage in storages)
         {
@@ -42,9 +50,6 @@ internal static class Arena
 
         return total;
     }
-
-    /// <summary>Rounds up to a cache line and adds one, so that neighbours never share a line.</summary>
-    public static long Padded(long bytes) => ((bytes + AlignedBuffer.Alignment - 1) / AlignedBuffer.Alignment + 1) * AlignedBuffer.Alignment;
 
     private static long End(Storage storage) => storage.Offset + Padded(storage.Bytes);
 
@@ -80,6 +85,7 @@ internal static class Arena
             {
                 Storage storage = step.Inputs[i].Storage.Root;
                 if (!step.Operation.MayOverwrite(i) || storage.Constant is not null || storage.LastStep != index) continue;
+                if (storage.IsOnDevice != step.Outputs[0].Storage.IsOnDevice) continue;
                 if (step.Inputs[i].Layout != step.Outputs[0].Layout || storage.Bytes < step.Outputs[0].Bytes) continue;
                 if (step.Inputs.Where((_, other) => other != i).Any(other => other.Storage.Root == storage)) continue;
                 storage.Merge(step.Outputs[0].Storage);

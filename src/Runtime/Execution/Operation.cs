@@ -1,3 +1,5 @@
+using CoInference.Kernels.Gpu;
+using CoInference.Kernels.Gpu.Layers;
 using CoInference.Kernels.Registry;
 using CoInference.Kernels.Tensors;
 
@@ -9,12 +11,24 @@ namespace CoInference.Runtime.Execution;
 /// <param name="Outputs">Layout of each output.</param>
 /// <param name="Microseconds">Expected time of one run.</param>
 /// <param name="Convolution">The registry row and density of a convolution; null for other operations.</param>
+/// <param name="Device">What runs it on a device; null for the CPU.</param>
 internal sealed record StepVariant(
     string Kernel,
     ActivationLayout[] Inputs,
     ActivationLayout[] Outputs,
     double Microseconds,
-    ConvCandidate? Convolution = null);
+    ConvCandidate? Convolution = null,
+    DeviceCandidate? Device = null)
+{
+    /// <summary>What the time of a convolution is kept under.</summary>
+    public string ConvolutionKey => Device?.Key ?? Convolution!.Key;
+
+    /// <summary>Form of the weights that the kernel of a convolution visits.</summary>
+    public WeightForm ConvolutionForm => Device?.Kernel?.Form ?? Convolution!.Kernel.Form;
+
+    /// <summary>Share of weights, or blocks, that the kernel of a convolution visits, in steps of 1/32.</summary>
+    public double ConvolutionDensity => Device?.Density ?? Convolution!.Density;
+}
 
 /// <summary>A node, or several fused ones, between import and execution.</summary>
 internal abstract class Operation(string node, string op)
@@ -42,6 +56,15 @@ internal abstract class Operation(string node, string op)
     /// <param name="randomWeights">Whether to use random weights of the variant's density in place of the real ones.</param>
     public abstract PreparedStep Prepare(StepVariant variant, bool randomWeights);
 
+    /// <summary>The way to run the operation on the device of a context, row-major; null when there is no kernel for it.</summary>
+    public virtual StepVariant? OnDevice(PlanContext context) => null;
+
+    /// <summary>Moves weights to the device of a variant from <see cref="OnDevice"/>.</summary>
+    /// <param name="variant">The way to run.</param>
+    /// <param name="randomWeights">Whether to use random weights of the variant's density in place of the real ones.</param>
+    public virtual PreparedStep PrepareOnDevice(StepVariant variant, bool randomWeights) =>
+        throw new InvalidOperationException($"{Op} '{Node}' has no kernel for devices.");
+
     /// <summary>Whether the output may be written over input <paramref name="input"/> when nothing else needs that input.</summary>
     public virtual bool MayOverwrite(int input) => false;
 
@@ -59,10 +82,25 @@ internal abstract class Operation(string node, string op)
             Node = Node,
             Op = Op,
             Kernel = variant.Kernel,
-            Key = $"{Op}|{variant.Kernel}|{Operands(Inputs, variant.Inputs)}>{Operands(Outputs, variant.Outputs)}|{Attributes}|t{context.Threads}",
+            Key = $"{Op}|{variant.Kernel}|{Operands(Inputs, variant.Inputs)}>{Operands(Outputs, variant.Outputs)}|{Attributes}|{Where(variant, context)}",
+            Device = variant.Device?.Device.Description.Id ?? "cpu",
             Bytes = bytes,
             EstimatedMicroseconds = variant.Microseconds,
             Recipe = new StepRecipe(this, variant, context.Threads),
+        };
+    }
+
+    /// <summary>What runs the step, as the end of a key: so many threads, or a device.</summary>
+    protected static string Where(StepVariant variant, PlanContext context) =>
+        variant.Device is { } candidate ? candidate.Device.Fingerprint : $"t{context.Threads}";
+
+    /// <summary>The only way to run a step on a device: one kernel, or a few, on row-major operands.</summary>
+    protected StepVariant DeviceStep(PlanContext context, string kernel)
+    {
+        const double LaunchMicroseconds = 5, BytesPerMicrosecond = 50_000;
+        return StepCost.Uniform(this, kernel, ActivationLayout.Nchw, LaunchMicroseconds + (StepCost.Bytes(this) / BytesPerMicrosecond)) with
+        {
+            Device = new DeviceCandidate(context.Device!),
         };
     }
 
@@ -79,7 +117,17 @@ internal sealed record StepRecipe(Operation Operation, StepVariant Variant, int 
 /// <param name="Chooser">Source of measured times.</param>
 /// <param name="ForcedKernel">Convolution kernel to use wherever it fits, or null.</param>
 /// <param name="Precise">Whether kernels with a rounding error beyond that of summation are left out.</param>
-internal sealed record PlanContext(int Threads, KernelChooser Chooser, string? ForcedKernel, bool Precise = false);
+/// <param name="Device">A device that runs what it has kernels for; null for the CPU alone.</param>
+/// <param name="Strict">Whether an operation without a kernel for the device is an error.</param>
+internal sealed record PlanContext(
+    int Threads, KernelChooser Chooser, string? ForcedKernel, bool Precise = false, ComputeDevice? Device = null, bool Strict = false);
+
+/// <summary>What runs a step on a device.</summary>
+/// <param name="Device">The device.</param>
+/// <param name="Kernel">The row of a convolution; null for other operations.</param>
+/// <param name="Density">Density the row sees, in steps of 1/32.</param>
+/// <param name="Key">Key of the step that it makes; empty for other operations.</param>
+internal sealed record DeviceCandidate(ComputeDevice Device, DeviceConvKernel? Kernel = null, double Density = 1, string Key = "");
 
 /// <summary>A convolution kernel for one layer.</summary>
 /// <param name="Kernel">The registry row.</param>

@@ -23,6 +23,9 @@ internal sealed class Storage
     /// <summary>The values of a constant, row-major; null for memory in the arena.</summary>
     public Tensor? Constant { get; init; }
 
+    /// <summary>Whether the memory is that of the session's device.</summary>
+    public bool IsOnDevice { get; init; }
+
     /// <summary>The storage that stands for this one and all merged with it.</summary>
     public Storage Root => _mergedInto is null ? this : _mergedInto = _mergedInto.Root;
 

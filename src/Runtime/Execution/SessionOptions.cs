@@ -1,4 +1,5 @@
 using CoInference.Kernels.Devices;
+using CoInference.Kernels.Gpu;
 
 namespace CoInference.Runtime.Execution;
 
@@ -35,12 +36,23 @@ public sealed record SessionOptions
     /// </summary>
     public bool Precise { get; init; }
 
+    /// <summary>
+    /// A device that runs every step it has a kernel for; the others run on the CPU, with copies in between that
+    /// <see cref="Session.Steps"/> shows. Null for the CPU alone. The caller keeps ownership.
+    /// </summary>
+    public ComputeDevice? Device { get; init; }
+
+    /// <summary>Whether a step that <see cref="Device"/> has no kernel for is an error.</summary>
+    public bool Strict { get; init; }
+
     /// <summary>Threads that share a step: of <see cref="Workers"/> when given, else <see cref="Threads"/>.</summary>
     internal int EffectiveThreads => Workers?.Threads ?? Threads;
 
     /// <exception cref="ArgumentOutOfRangeException">A number is below 1.</exception>
+    /// <exception cref="ArgumentException">Reference kernels are asked for on a device.</exception>
     internal void Validate()
     {
+        if (Reference && Device is not null) throw new ArgumentException("The scalar reference kernels run on the CPU only.");
         ArgumentOutOfRangeException.ThrowIfLessThan(BatchSize, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(Threads, 1);
     }

@@ -1,4 +1,5 @@
 using CoInference.Kernels.Devices;
+using CoInference.Kernels.Gpu;
 
 namespace CoInference.Runtime.Execution;
 
@@ -14,9 +15,17 @@ internal abstract class Step
 /// <param name="Outputs">Address of each output.</param>
 /// <param name="Scratch">Scratch memory that no other step uses meanwhile; as large as the step asked for.</param>
 /// <param name="Workers">Threads that share the work.</param>
-internal sealed record StepBuffers(nint[] Inputs, nint[] Outputs, nint Scratch, WorkerSet Workers);
+internal sealed record StepBuffers(nint[] Inputs, nint[] Outputs, nint Scratch, WorkerSet Workers)
+{
+    /// <summary>The inputs in device memory; the default for one in host memory.</summary>
+    public DeviceView<float>[] DeviceInputs { get; init; } = [];
+
+    /// <summary>The outputs in device memory; the default for one in host memory.</summary>
+    public DeviceView<float>[] DeviceOutputs { get; init; } = [];
+}
 
 /// <summary>A step with packed weights that can be bound to memory any number of times.</summary>
 /// <param name="Bind">Binds the step.</param>
 /// <param name="ScratchBytes">Scratch memory of one run for a number of threads.</param>
-internal sealed record PreparedStep(Func<StepBuffers, Step> Bind, Func<int, long>? ScratchBytes = null);
+/// <param name="Weights">Device memory that the bound steps read; null for none.</param>
+internal sealed record PreparedStep(Func<StepBuffers, Step> Bind, Func<int, long>? ScratchBytes = null, IDisposable? Weights = null);
