@@ -43,7 +43,8 @@ internal sealed class CudaSyntax : TargetSyntax
 
     public override string Restrict => "__restrict__";
 
-    public override string SharedArray => "__shared__ ";
+    // Four values are loaded at once from arrays of single ones.
+    public override string SharedArray => "alignas(16) __shared__ ";
 
     public override string Barrier => "__syncthreads()";
 
