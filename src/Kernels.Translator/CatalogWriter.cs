@@ -41,6 +41,8 @@ internal static class CatalogWriter
                     "{{kernel.Name}}", "{{kernel.Class.Replace("global::", "")}}", "{{kernel.Method}}",
                     [{{parameters}}],
                     ({{kernel.Group.X}}, {{kernel.Group.Y}}, {{kernel.Group.Z}}),
+                    static specialized => {{kernel.SharedBytes}},
+                    {{(kernel.UsesWarps ? "true" : "false")}},
                     {{Literal(kernel.OpenCl)}},
                     {{Literal(kernel.Cuda)}});
 

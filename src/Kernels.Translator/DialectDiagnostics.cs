@@ -47,6 +47,9 @@ internal static class DialectDiagnostics
     public static readonly DiagnosticDescriptor StructLayout = Error(
         "COK012", "Struct with a layout of its own", "Struct '{0}' {1}");
 
+    public static readonly DiagnosticDescriptor TargetCode = Error(
+        "COK013", "Target code out of place", "TargetCode on '{0}' {1}");
+
     private static DiagnosticDescriptor Error(string id, string title, string message) =>
         new(id, title, message, "CoInference.Kernels", DiagnosticSeverity.Error, isEnabledByDefault: true);
 }

@@ -1,4 +1,5 @@
 using System.Globalization;
+using CoInference.Kernels.Translator.Targets;
 using Microsoft.CodeAnalysis;
 using Microsoft.CodeAnalysis.CSharp;
 using Microsoft.CodeAnalysis.CSharp.Syntax;
@@ -156,6 +157,9 @@ internal sealed partial class FunctionTranslator
         {
             case IPropertySymbol { IsStatic: true, ContainingType.Name: "Grid" or "Group" } property when name.Length == 4:
                 return _target.ThreadIndex(property.ContainingType.Name, name);
+            case IPropertySymbol { IsStatic: true, ContainingType.Name: "Warp" } property:
+                _program.UsesWarps = true;
+                return _target.Warp(property.Name, []);
             case IPropertySymbol { Name: "Length" or "IntLength" } when IsView(member.Expression):
                 return View(member.Expression).Length;
             case IPropertySymbol { Name: "Value", ContainingType.Name: "SpecializedValue" }:
@@ -223,6 +227,12 @@ internal sealed partial class FunctionTranslator
             throw new DialectException(DialectDiagnostics.Construct, named, "A named argument", "pass arguments in order");
         if (owner == "Group" && method.Name == "Barrier") return _target.Barrier;
         if (owner == "Atomic") return AtomicCall(call, method, arguments);
+        if (owner == "Warp")
+        {
+            _program.UsesWarps = true;
+            return _target.Warp(method.Name, [.. arguments.Select(argument => Value(argument.Expression))]);
+        }
+
         if (method.ContainingNamespace?.ToDisplayString() == "System")
         {
             bool isFloat = method.Parameters.Length > 0 && method.Parameters[0].Type.SpecialType == SpecialType.System_Single;
@@ -239,7 +249,8 @@ internal sealed partial class FunctionTranslator
     private string? IntrinsicCall(string owner, IMethodSymbol method, SeparatedSyntaxList<ArgumentSyntax> arguments)
     {
         string[] probe = [.. arguments.Select(_ => "0")];
-        if (_target.Intrinsic(owner, method.Name, probe) is null) return null;
+        if (_target.Intrinsic(owner, method.Name, probe, AddressSpace.Global) is null) return null;
+        AddressSpace space = AddressSpace.Global;
         var values = new string[arguments.Count];
         for (int i = 0; i < values.Length; i++)
         {
@@ -251,10 +262,11 @@ internal sealed partial class FunctionTranslator
 
             ViewValue view = View(arguments[i].Expression);
             if (method.ReturnsVoid) view.Memory.IsWritten = true;
+            space = view.Memory.Space;
             values[i] = view.Pointer.Contains(' ') ? $"({view.Pointer})" : view.Pointer;
         }
 
-        return _target.Intrinsic(owner, method.Name, values);
+        return _target.Intrinsic(owner, method.Name, values, space);
     }
 
     private string FunctionCall(InvocationExpressionSyntax call, IMethodSymbol method, SeparatedSyntaxList<ArgumentSyntax> arguments)

@@ -209,7 +209,17 @@ internal sealed partial class FunctionTranslator
             string extent = Extent(call);
             if (space == AddressSpace.Shared && !(_isKernel && declarator.Parent?.Parent?.Parent == KernelTranslation.Body(_method)))
                 throw new DialectException(DialectDiagnostics.SharedScope, declarator);
-            Line($"{(space == AddressSpace.Shared ? _target.SharedArray : "")}{_program.TypeName(element, declarator)} {name}[{extent}];");
+            string type = _program.TypeName(element, declarator);
+            if (space == AddressSpace.Private)
+            {
+                Line($"{type} {name}[{extent}];");
+            }
+            else
+            {
+                foreach (string line in _target.SharedArray(type, name, extent, isFirst: _sharedSizes.Count == 0)) Line(line);
+                _sharedSizes.Add(SharedSize(call, element));
+            }
+
             ViewMemory memory = Memory(space, element);
             memory.IsWritten = true;
             _variables[local] = new Variable(name, new ViewValue(memory, name, extent));

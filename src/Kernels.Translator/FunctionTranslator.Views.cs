@@ -1,3 +1,4 @@
+using System.Globalization;
 using CoInference.Kernels.Translator.Targets;
 using Microsoft.CodeAnalysis;
 using Microsoft.CodeAnalysis.CSharp.Syntax;
@@ -59,6 +60,45 @@ internal sealed partial class FunctionTranslator
             MemberAccessExpressionSyntax { Name.Identifier.Text: "Value" } member => _model.GetTypeInfo(member.Expression).Type is { } type && SpecializedOf(type) is not null,
             _ => false,
         });
+
+    /// <summary>The bytes of an allocation as an expression of C#, with specialized parameters as <c>specialized[i]</c>: hosts ask for them before a launch.</summary>
+    private string SharedSize(InvocationExpressionSyntax call, ITypeSymbol element) =>
+        $"({SizeOf(element)}L * ({HostValue(call.ArgumentList.Arguments[0].Expression)}))";
+
+    private string HostValue(ExpressionSyntax expression) => _model.GetConstantValue(expression).Value is { } constant
+        ? Convert.ToString(constant, CultureInfo.InvariantCulture)
+        : expression switch
+        {
+            ParenthesizedExpressionSyntax parenthesized => $"({HostValue(parenthesized.Expression)})",
+            BinaryExpressionSyntax binary => $"{HostValue(binary.Left)} {binary.OperatorToken.Text} {HostValue(binary.Right)}",
+            CastExpressionSyntax cast => $"({cast.Type})({HostValue(cast.Expression)})",
+            MemberAccessExpressionSyntax member => HostValue(member.Expression),
+            _ => $"specialized[{_specialized.FindIndex(parameter => SymbolEqualityComparer.Default.Equals(parameter, Symbol(expression)))}]",
+        };
+
+    // Structs of the dialect hold numbers of 1, 2, 4 or 8 bytes, each aligned to its size on every target.
+    private static int SizeOf(ITypeSymbol type) => Layout(type).Size;
+
+    private static (int Size, int Alignment) Layout(ITypeSymbol type)
+    {
+        int number = type.SpecialType switch
+        {
+            SpecialType.System_Byte or SpecialType.System_SByte or SpecialType.System_Boolean => 1,
+            SpecialType.System_Int16 or SpecialType.System_UInt16 => 2,
+            SpecialType.System_Int64 or SpecialType.System_UInt64 => 8,
+            _ => 4,
+        };
+        if (type.SpecialType != SpecialType.None || type.TypeKind != TypeKind.Struct) return (number, number);
+        (int size, int alignment) = (0, 1);
+        foreach (IFieldSymbol field in type.GetMembers().OfType<IFieldSymbol>().Where(field => !field.IsStatic))
+        {
+            (int fieldSize, int fieldAlignment) = Layout(field.Type);
+            size = ((size + fieldAlignment - 1) / fieldAlignment * fieldAlignment) + fieldSize;
+            alignment = System.Math.Max(alignment, fieldAlignment);
+        }
+
+        return ((size + alignment - 1) / alignment * alignment, alignment);
+    }
 
     private string Element(ElementAccessExpressionSyntax access, bool isWritten)
     {

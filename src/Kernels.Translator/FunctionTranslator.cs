@@ -16,6 +16,8 @@ internal sealed partial class FunctionTranslator
     private readonly Dictionary<ISymbol, Variable> _variables = new(SymbolEqualityComparer.Default);
     private readonly List<ViewMemory> _memories = [];
     private readonly StringBuilder _text = new();
+    private readonly List<IParameterSymbol> _specialized = [];
+    private readonly List<string> _sharedSizes = [];
     private int _depth = 1;
     private bool _isKernel;
 
@@ -53,6 +55,7 @@ internal sealed partial class FunctionTranslator
                 {
                     // A macro: the prefix keeps it away from fields and variables of the same name.
                     _variables[parameter] = new Variable($"SPECIALIZED_{parameter.Name}");
+                    _specialized.Add(parameter);
                 }
                 else
                 {
@@ -72,6 +75,9 @@ internal sealed partial class FunctionTranslator
         Body();
         return ResolveConst($"{_target.KernelHead(name, group)}(\n{string.Join(",\n", parameters)})\n{{\n{starts}{_text}}}\n");
     }
+
+    /// <summary>Bytes of shared memory of a translated kernel as an expression of C#, each array at a multiple of 16.</summary>
+    public string SharedBytes => _sharedSizes.Count == 0 ? "0L" : string.Join(" + ", _sharedSizes.Select(size => $"(({size} + 15) / 16 * 16)"));
 
     /// <summary>Translates a function that kernels call, for views in given kinds of memory.</summary>
     public FunctionResult Function(string name, IReadOnlyList<AddressSpace?> spaces, out string text)
@@ -101,8 +107,25 @@ internal sealed partial class FunctionTranslator
 
         string result = _method.ReturnsVoid ? "void" : _program.TypeName(_method.ReturnType, _declaration);
         Body();
-        text = ResolveConst($"{_target.FunctionHead(result, name)}({string.Join(", ", parameters)})\n{{\n{_text}}}\n");
+        text = ResolveConst($"{_target.FunctionHead(result, name)}({string.Join(", ", parameters)})\n{{\n{WithTargetCode(_text.ToString())}}}\n");
         return new FunctionResult(name, [.. memories.Select(memory => memory is { IsWritten: true })]);
+    }
+
+    // The portable body is translated in any case: it says which views are stored to.
+    private string WithTargetCode(string portable)
+    {
+        TargetCode[] codes = [.. TargetCode.Of(_method).Where(code => code.Language == _target.Name)];
+        if (codes.Length == 0) return portable;
+        var text = new StringBuilder();
+        string directive = "#if";
+        foreach (TargetCode code in codes)
+        {
+            if (code.Condition.Length == 0) return text.Length == 0 ? code.Indented : $"{text}#else\n{code.Indented}#endif\n";
+            text.Append($"{directive} {code.Condition}\n{code.Indented}");
+            directive = "#elif";
+        }
+
+        return $"{text}#else\n{portable}#endif\n";
     }
 
     private void Body()

@@ -36,7 +36,8 @@ public sealed class KernelGenerator : IIncrementalGenerator
         bool mayAlias = attribute.NamedArguments.Any(argument => argument is { Key: "MayAlias", Value.Value: true });
 
         var errors = new List<Diagnostic>(CheckSignature(method, context.TargetNode));
-        string openCl = "", cuda = "";
+        string openCl = "", cuda = "", sharedBytes = "0L";
+        bool usesWarps = false;
         if (errors.Count == 0)
         {
             var translations = new[] { TargetSyntax.OpenCl, TargetSyntax.Cuda }.Select(target =>
@@ -53,11 +54,13 @@ public sealed class KernelGenerator : IIncrementalGenerator
                     translation.Report(exception.Diagnostic);
                 }
 
-                return (Text: text, translation.Errors);
+                return (Text: text, Translation: translation);
             }).ToArray();
             openCl = translations[0].Text;
             cuda = translations[1].Text;
-            foreach (Diagnostic error in translations.SelectMany(translation => translation.Errors))
+            sharedBytes = translations[0].Translation.SharedBytes;
+            usesWarps = translations[0].Translation.UsesWarps;
+            foreach (Diagnostic error in translations.SelectMany(translation => translation.Translation.Errors))
             {
                 if (!errors.Exists(known => known.Id == error.Id && known.Location.Equals(error.Location))) errors.Add(error);
             }
@@ -71,6 +74,8 @@ public sealed class KernelGenerator : IIncrementalGenerator
             group,
             openCl,
             cuda,
+            sharedBytes,
+            usesWarps,
             new EquatableList<Diagnostic>(errors));
     }
 

@@ -29,6 +29,8 @@ internal sealed record ParameterModel(string Name, ParameterKind Kind, string Ty
 /// <param name="Group">Threads of a group along x, y, z; 0 when the launch decides.</param>
 /// <param name="OpenCl">OpenCL C; empty when there are errors.</param>
 /// <param name="Cuda">CUDA C++; empty when there are errors.</param>
+/// <param name="SharedBytes">Bytes of shared memory as an expression of C# over <c>specialized</c>.</param>
+/// <param name="UsesWarps">Whether it needs a device with warps.</param>
 /// <param name="Errors">What is wrong.</param>
 internal sealed record KernelModel(
     string Name,
@@ -38,6 +40,8 @@ internal sealed record KernelModel(
     (int X, int Y, int Z) Group,
     string OpenCl,
     string Cuda,
+    string SharedBytes,
+    bool UsesWarps,
     EquatableList<Diagnostic> Errors);
 
 /// <summary>A list that is equal to another with equal items.</summary>

@@ -27,14 +27,24 @@ internal sealed class KernelTranslation(Compilation compilation, TargetSyntax ta
     /// <summary>The language.</summary>
     public TargetSyntax Target { get; } = target;
 
+    /// <summary>Whether a warp operation was met.</summary>
+    public bool UsesWarps { get; set; }
+
+    /// <summary>Bytes of shared memory of the kernel as an expression of C#.</summary>
+    public string SharedBytes { get; private set; } = "0L";
+
     /// <summary>What is outside the dialect.</summary>
     public IReadOnlyList<Diagnostic> Errors => _errors;
 
     /// <summary>Translates a kernel; the target's prelude goes before it.</summary>
     public string Translate(IMethodSymbol kernel, string name, (int X, int Y, int Z) group, bool mayAlias)
     {
-        string text = new FunctionTranslator(this, kernel).Kernel(name, group, mayAlias);
-        return $"{_structTexts}{_functionTexts}{text}";
+        if (TargetCode.Of(kernel).Any())
+            throw new DialectException(DialectDiagnostics.TargetCode, kernel.DeclaringSyntaxReferences[0].GetSyntax(), kernel.Name, "has no effect on a kernel; put it on a function that the kernel calls");
+        var translator = new FunctionTranslator(this, kernel);
+        string text = translator.Kernel(name, group, mayAlias);
+        SharedBytes = translator.SharedBytes;
+        return $"{(UsesWarps ? Target.WarpPrelude : "")}{_structTexts}{_functionTexts}{text}";
     }
 
     public SemanticModel Model(SyntaxTree tree) => compilation.GetSemanticModel(tree);

@@ -17,16 +17,16 @@ public sealed class PlanMeasurer
     private readonly ImageSet _images;
     private readonly LinkSpec _link;
     private readonly double _slowdown;
-    private readonly SessionOptions _sessions;
+    private readonly (SessionOptions Device, SessionOptions Edge) _sessions;
     private readonly double _seconds;
 
     /// <summary>Creates a measurer.</summary>
     /// <param name="images">Images to run, in turn.</param>
     /// <param name="link">Link from which the wire's time is computed.</param>
     /// <param name="slowdown">Factor on the device's parts.</param>
-    /// <param name="sessions">How the sessions are compiled.</param>
+    /// <param name="sessions">How the sessions of device and edge are compiled.</param>
     /// <param name="seconds">How long a plan is run, within 30 to 400 images.</param>
-    public PlanMeasurer(ImageSet images, LinkSpec link, double slowdown, SessionOptions sessions, double seconds) =>
+    public PlanMeasurer(ImageSet images, LinkSpec link, double slowdown, (SessionOptions Device, SessionOptions Edge) sessions, double seconds) =>
         (_images, _link, _slowdown, _sessions, _seconds) = (images, link, slowdown, sessions, seconds);
 
     /// <summary>Medians by part, and the mean payload.</summary>
@@ -36,7 +36,7 @@ public sealed class PlanMeasurer
     /// <exception cref="OperationCanceledException">Cancelled.</exception>
     public (LatencyBreakdown Latency, double PayloadBytes) Measure(Bundle bundle, CancellationToken cancellation)
     {
-        using var runner = new LocalRunner(bundle, _sessions);
+        using var runner = new LocalRunner(bundle, _sessions.Device, edge: _sessions.Edge);
         var logits = new float[bundle.Classes];
         for (int i = 0; i < WarmUpRuns; i++) runner.Run(_images.Image(i % _images.Count), logits);
         var timings = new List<InferenceTiming>();

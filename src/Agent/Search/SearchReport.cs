@@ -22,6 +22,12 @@ public sealed record SearchReport
     /// <summary>Where everything was measured.</summary>
     public required HostInfo Host { get; init; }
 
+    /// <summary>What ran the device's half: <c>cpu</c>, or the id and name of a device.</summary>
+    public string Device { get; init; } = "cpu";
+
+    /// <summary>What ran the edge's half, likewise.</summary>
+    public string EdgeDevice { get; init; } = "cpu";
+
     /// <summary>The link, as <see cref="LinkSpec.Parse"/> reads it.</summary>
     public required string Link { get; init; }
 

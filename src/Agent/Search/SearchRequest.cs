@@ -1,5 +1,6 @@
 using CoInference.Agent.Ddpg;
 using CoInference.Agent.Environments;
+using CoInference.Kernels.Gpu;
 using CoInference.Kernels.Registry;
 using CoInference.Runtime.Data;
 using CoInference.Runtime.Graphs;
@@ -51,6 +52,15 @@ public sealed record SearchRequest
 
     /// <summary>Threads of the edge's session.</summary>
     public int EdgeThreads { get; init; } = 1;
+
+    /// <summary>What runs the device's half, as <see cref="Runtime.Execution.SessionOptions.Device"/>; the caller keeps ownership.</summary>
+    public ComputeDevice? Device { get; init; }
+
+    /// <summary>What runs the edge's half.</summary>
+    public ComputeDevice? EdgeDevice { get; init; }
+
+    /// <summary>As <see cref="Runtime.Execution.SessionOptions.Strict"/>, where a half runs on a device.</summary>
+    public bool Strict { get; init; }
 
     /// <summary>As <see cref="Runtime.Execution.SessionOptions.Precise"/>, for device and edge.</summary>
     public bool Precise { get; init; }

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using CoInference.Agent.Baselines;
 using CoInference.Agent.Environments;
+using CoInference.Kernels.Gpu;
 using CoInference.Runtime.Plans;
 using CoInference.Runtime.Profiling;
 using CoInference.Runtime.Training;
@@ -205,6 +206,8 @@ public sealed class SearchRunner : IDisposable
             LatencyTableHash = _bench.DeviceTable.Hash,
         };
 
+    private static string NameOf(ComputeDevice? device) => device is null ? "cpu" : $"{device.Description.Id}, {device.Description.Name}";
+
     private SearchReport MakeReport(
         Plan plan, BaselineResult planResult, List<BaselineResult> baselines, IReadOnlyList<ScreenedCut> screened,
         List<(string Name, EpisodeRecord Best)> deciders, double budgetMs)
@@ -218,6 +221,8 @@ public sealed class SearchRunner : IDisposable
             Data = new ReportedData(
                 _request.Data.Spec, _request.Preprocessing.Name, _bench.Calibration.Count, _bench.JudgeImages.Count, _bench.Validation.Count, _bench.TestCount),
             Host = HostInfo.Capture(),
+            Device = NameOf(_request.Device),
+            EdgeDevice = NameOf(_request.EdgeDevice),
             Link = _request.Link.ToString(),
             Slowdown = _request.Slowdown,
             Budget = _request.Budget.ToString(),

@@ -15,6 +15,7 @@ internal static class SearchSettings
         ["budget"] = request.Budget.ToString(),
         ["slowdown"] = request.Slowdown.ToString("R", CultureInfo.InvariantCulture),
         ["threads"] = $"{request.DeviceThreads}+{request.EdgeThreads}",
+        ["devices"] = $"{request.Device?.Fingerprint ?? "cpu"}+{request.EdgeDevice?.Fingerprint ?? "cpu"}",
         ["precise"] = request.Precise ? "yes" : "no",
         ["episodes"] = request.Episodes.ToString(CultureInfo.InvariantCulture),
         ["seed"] = request.Seed.ToString(CultureInfo.InvariantCulture),

@@ -42,9 +42,9 @@ internal sealed class SearchWorkbench : IDisposable
         _pruner = Pruner.Create(Graph, CalibrationTensor(request, Calibration), request.Pruner with { Workers = _workers }, cancellation);
         _compiler = new PlanCompiler(Graph, _pruner, Calibration, Template(request, Graph), request.Precise);
         _judge = new PlanJudge(_compiler, request.WorkThreads, request.Precise);
-        var device = new SessionOptions { Threads = request.DeviceThreads, Precise = request.Precise };
-        var edge = new SessionOptions { Threads = request.EdgeThreads, Precise = request.Precise };
-        _measurer = new PlanMeasurer(JudgeImages, request.Link, request.Slowdown, device, request.MeasureSeconds);
+        var device = new SessionOptions { Threads = request.DeviceThreads, Precise = request.Precise, Device = request.Device, Strict = request.Strict };
+        var edge = new SessionOptions { Threads = request.EdgeThreads, Precise = request.Precise, Device = request.EdgeDevice, Strict = request.Strict };
+        _measurer = new PlanMeasurer(JudgeImages, request.Link, request.Slowdown, (device, edge), request.MeasureSeconds);
         DeviceTable = request.DeviceTable ?? OpenTable(device, cancellation);
         Pricer = new PlanPricer(
             _pruner, (DeviceTable, device), (request.EdgeTable ?? DeviceTable, edge), request.Link, request.Slowdown,

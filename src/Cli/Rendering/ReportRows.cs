@@ -51,8 +51,8 @@ internal static class ReportRows
         yield return ("data", string.Create(CultureInfo.InvariantCulture,
             $"{report.Data.Spec}, preprocessing {report.Data.Preprocessing}; {report.Data.CalibrationImages} calibration, {report.Data.JudgeImages} judging, {report.Data.ValidationImages} validation, {report.Data.TestImages} test images"));
         yield return ("link", report.Link);
-        yield return ("device", string.Create(CultureInfo.InvariantCulture, $"{report.Host.Cpu}, {report.Host.InstructionSets}{(report.Slowdown > 1 ? $", emulated {report.Slowdown:0.##}x slower" : "")}"));
-        yield return ("edge", report.Host.Cpu);
+        yield return ("device", string.Create(CultureInfo.InvariantCulture, $"{(report.Device == "cpu" ? $"{report.Host.Cpu}, {report.Host.InstructionSets}" : report.Device)}{(report.Slowdown > 1 ? $", emulated {report.Slowdown:0.##}x slower" : "")}"));
+        yield return ("edge", report.EdgeDevice == "cpu" ? report.Host.Cpu : report.EdgeDevice);
         yield return ("budget", string.Create(CultureInfo.InvariantCulture, $"{report.Budget} = {report.BudgetMs:F2} ms; reward {report.Reward}; seed {report.Seed}"));
         yield return ("plan", Describe(report.Plan));
         yield return ("prediction", string.Create(CultureInfo.InvariantCulture, $"re-measured latency is {Math.Round(report.PredictionError, 3):+0.0%;-0.0%;0.0%} off the predicted one"));

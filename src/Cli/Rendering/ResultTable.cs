@@ -8,13 +8,13 @@ internal sealed class ResultTable
     private readonly Table _table = new Table().Border(TableBorder.Simple);
 
     /// <summary>Creates a table.</summary>
-    /// <param name="columns">Headers; one that starts with <c>&gt;</c> heads a right-aligned column.</param>
+    /// <param name="columns">Headers; one that starts with <c>&gt;</c> heads a right-aligned column, one with <c>~</c> long text that wraps on a narrow terminal.</param>
     public ResultTable(params string[] columns)
     {
         foreach (string column in columns)
         {
-            bool right = column.StartsWith('>');
-            var header = new TableColumn(Markup.Escape(right ? column[1..] : column)) { NoWrap = true };
+            bool right = column.StartsWith('>'), wraps = column.StartsWith('~');
+            var header = new TableColumn(Markup.Escape(right || wraps ? column[1..] : column)) { NoWrap = !wraps };
             _table.AddColumn(right ? header.RightAligned() : header);
         }
     }

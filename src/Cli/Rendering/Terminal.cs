@@ -5,7 +5,7 @@ namespace CoInference.Cli.Rendering;
 /// <summary>The two output channels: results go to stdout; progress, messages and errors go to stderr.</summary>
 internal sealed class Terminal
 {
-    private const int RedirectedWidth = 160;
+    private const int RedirectedWidth = 400;
 
     /// <summary>Opens the process's own streams.</summary>
     /// <param name="quiet">Whether messages and progress are suppressed.</param>

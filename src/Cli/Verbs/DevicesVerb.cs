@@ -1,6 +1,7 @@
 using System.Globalization;
 using CoInference.Cli.Rendering;
 using CoInference.Kernels.Devices;
+using CoInference.Kernels.Gpu;
 using CoInference.Kernels.Ilgpu;
 using CoInference.Runtime.Profiling;
 using CommandLine;
@@ -15,13 +16,13 @@ internal sealed class DevicesVerb : Verb
     public override Task<int> RunAsync(Terminal terminal, CancellationToken cancellation)
     {
         string[] notes = IlgpuDevices.IsAvailable
-            ? ["ILGPU devices are listed only: this version runs kernels on the CPU."]
+            ? ["ILGPU devices are listed only."]
             : ["ILGPU is not in this build. Where the package registry offers ILGPU 1.5.3, build with: dotnet build -c Release -p:UseIlgpu=true"];
-        DeviceReport report = DeviceReport.Measure(IlgpuDevices.Enumerate(), notes, cancellation);
+        DeviceReport report = DeviceReport.Measure([.. ComputeDevices.Enumerate(), .. IlgpuDevices.Enumerate()], notes, cancellation);
         WriteJson(terminal, report, DeviceReportJson.Default.DeviceReport);
         if (JsonOnStdout) return Task.FromResult(ExitCode.Done);
 
-        var devices = new ResultTable("device", "name", ">memory", "detail");
+        var devices = new ResultTable("device", "~name", ">memory", "~detail");
         foreach (DeviceDescription device in report.Devices)
             devices.Add(device.Id, device.Name, (device.MemoryBytes / 1073741824.0).ToString("F1", CultureInfo.InvariantCulture) + " GiB", device.Detail);
         terminal.Write(devices);

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json.Serialization;
 using CoInference.Cli.Rendering;
+using CoInference.Kernels.Gpu;
 using CoInference.Runtime.Data;
 using CoInference.Runtime.Execution;
 using CoInference.Runtime.Graphs;
@@ -13,7 +14,7 @@ namespace CoInference.Cli.Verbs;
 
 /// <summary>Measures accuracy and throughput.</summary>
 [Verb("eval", HelpText = "Accuracy and throughput of a model or a bundle on the test images.")]
-internal sealed class EvalVerb : Verb
+internal sealed class EvalVerb : DeviceVerb
 {
     /// <summary>ONNX file or bundle folder.</summary>
     [Value(0, MetaName = "MODEL|BUNDLE", Required = true, HelpText = "ONNX file, or folder of a bundle.")]
@@ -43,10 +44,6 @@ internal sealed class EvalVerb : Verb
     [Option("batch", Default = 1, MetaValue = "N", HelpText = "Images per run of a session.")]
     public int Batch { get; set; } = 1;
 
-    /// <summary>Whether kernels with a larger rounding error are left out.</summary>
-    [Option("precise", HelpText = PreciseHelp)]
-    public bool Precise { get; set; }
-
     /// <summary>Accuracy bar.</summary>
     [Option("min-top1", MetaValue = "SHARE", HelpText = "Exit with 3 when top-1 accuracy (0 to 1) is below this.")]
     public double? MinTop1 { get; set; }
@@ -64,9 +61,10 @@ internal sealed class EvalVerb : Verb
             "train" => Split.Train,
             _ => throw new UsageException($"--split {Part}: expected test, validation or train."),
         };
-        var options = new EvaluationOptions { Workers = Threads ?? Environment.ProcessorCount, BatchSize = Batch, Precise = Precise };
+        using ComputeDevice? device = OpenDevice();
+        var options = new EvaluationOptions { Workers = Threads ?? Environment.ProcessorCount, BatchSize = Batch, Precise = Precise, Device = device, Strict = Strict };
         Evaluation evaluation = await Task.Run(() => Directory.Exists(Target)
-            ? EvaluateBundle(split, cancellation)
+            ? EvaluateBundle(split, device, cancellation)
             : EvaluateModel(terminal, options, split, cancellation), cancellation).ConfigureAwait(false);
         var result = new EvaluationResult(Target, Data, Part, evaluation.Top1, evaluation.Top5, evaluation.Images, evaluation.ImagesPerSecond, evaluation.MeanPayloadBytes);
         WriteJson(terminal, result, EvaluationJson.Default.EvaluationResult);
@@ -90,11 +88,11 @@ internal sealed class EvalVerb : Verb
     }
 
     /// <summary>A bundle is judged by the very code that answers requests, one image after another.</summary>
-    private Evaluation EvaluateBundle(Split split, CancellationToken cancellation)
+    private Evaluation EvaluateBundle(Split split, ComputeDevice? device, CancellationToken cancellation)
     {
         Bundle bundle = Bundle.Load(Target);
         ImageSet images = DataSpec.Parse(Data, new ImageSize(bundle.ImageShape[0], bundle.ImageShape[1], bundle.ImageShape[2])).Load(split, Limit);
-        using var runner = new LocalRunner(bundle, new SessionOptions { Precise = Precise });
+        using var runner = new LocalRunner(bundle, new SessionOptions { Precise = Precise, Device = device, Strict = Strict });
         RunReport report = ImageSetRun.Execute(runner, images, null, null, cancellation);
         return new Evaluation(report.Top1, report.Top5, report.Images, report.Images / report.Seconds, report.Samples.Predictions, report.Payload.MeanBytes);
     }

@@ -1,5 +1,6 @@
 using System.Globalization;
 using CoInference.Cli.Rendering;
+using CoInference.Kernels.Gpu;
 using CoInference.Kernels.Registry;
 using CoInference.Runtime.Execution;
 using CommandLine;
@@ -57,6 +58,8 @@ internal sealed class KernelsVerb : ComputeVerb
     public override Task<int> RunAsync(Terminal terminal, CancellationToken cancellation)
     {
         CheckCompute();
+        if (Device != "cpu" && (Codec.Length > 0 || Choice || Type != "f32")) throw new UsageException($"--device {Device}: --codec, --choice and --dtype i8 time kernels of the CPU.");
+        using ComputeDevice? device = OpenDevice();
         if (Codec.Length > 0) return Task.FromResult(TimeCodec(terminal, cancellation));
         if (Choice) return JudgeAsync(terminal, cancellation);
         if (Conv.Length == 0) throw new UsageException("kernels needs --conv SHAPE, --codec CxHxW or --choice.");
@@ -71,7 +74,7 @@ internal sealed class KernelsVerb : ComputeVerb
         {
             ConvShape layer = shape;
             form = ParseForm(Form, sparsity, ref layer);
-            runs.Add((sparsity, KernelComparison.Run(layer, form, form == WeightForm.Dense ? 0 : sparsity, Threads, Epilogue.Relu, null, Rounds, Precise, cancellation)));
+            runs.Add((sparsity, KernelComparison.Run(layer, form, form == WeightForm.Dense ? 0 : sparsity, Threads, Epilogue.Relu, null, Rounds, Precise, device, cancellation)));
         }
 
         double? breakEven = form != WeightForm.Dense && runs.Count > 1 ? KernelComparison.BreakEven(runs, form) : null;
@@ -115,7 +118,7 @@ internal sealed class KernelsVerb : ComputeVerb
                 Number(row.P90Microseconds, "F1"), Number(row.Gflops, "F1"), Number(row.VersusDense, "F2"), Number(row.MaxRelativeError, "0.0e0"), row.IsPicked ? "*" : "");
         }
 
-        terminal.Line($"{comparison.Shape}, {Threads} thread(s): {Number(comparison.Shape.MultiplyAdds / 1e6, "0.###")} M multiply-adds dense");
+        terminal.Line($"{comparison.Shape}, {(Device == "cpu" ? $"{Threads} thread(s)" : Device)}: {Number(comparison.Shape.MultiplyAdds / 1e6, "0.###")} M multiply-adds dense");
         terminal.Write(table);
         terminal.Line($"pick / best: {Number(comparison.PickOverBest, "F2")}");
     }

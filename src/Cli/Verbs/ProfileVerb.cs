@@ -1,5 +1,6 @@
 using System.Globalization;
 using CoInference.Cli.Rendering;
+using CoInference.Kernels.Gpu;
 using CoInference.Kernels.Registry;
 using CoInference.Runtime.Execution;
 using CoInference.Runtime.Graphs;
@@ -77,7 +78,8 @@ internal sealed class ProfileVerb : ComputeVerb
         WeightForm form = ParseForm(Form);
         if (Sparsity.FirstOrDefault(sparsity => !(sparsity is > 0 and < 1)) is var wrong && wrong != 0) throw new UsageException($"--sparsity {wrong}: expected above 0, below 1.");
         Graph graph = OnnxModel.Load(Model);
-        var session = new SessionOptions { BatchSize = Batch, Threads = Threads, Precise = Precise };
+        using ComputeDevice? device = OpenDevice();
+        var session = new SessionOptions { BatchSize = Batch, Threads = Threads, Precise = Precise, Device = device, Strict = Strict };
         if (Tune) session = session with { Chooser = await TuneAsync(terminal, graph, session, cancellation).ConfigureAwait(false) };
         if (Sweep is not null) await SweepAsync(terminal, graph, session, cancellation).ConfigureAwait(false);
         var options = new ProfileOptions
@@ -106,11 +108,17 @@ internal sealed class ProfileVerb : ComputeVerb
             $"{report.Model}: end to end {whole.MedianMs:F3} ms median (p10 {whole.P10Ms:F3}, p90 {whole.P90Ms:F3}, min {whole.MinMs:F3}), {whole.Samples} samples x {whole.RunsPerSample} runs after {whole.WarmUpRuns} warm-up runs, {whole.Verdict}{emulated}"));
         terminal.Line(string.Create(CultureInfo.InvariantCulture,
             $"batch {report.BatchSize}, {report.Threads} thread(s), {report.Host.Cpu}; sum of layers {report.LayerSumMs:F3} ms, gap {report.Gap:P1}; compile {report.CompileMs:F0} ms, first run {report.FirstRunMs:F1} ms; activations {report.ArenaBytes / 1024.0:F0} KiB"));
+        if (report.Device is { } device)
+        {
+            terminal.Line(string.Create(CultureInfo.InvariantCulture,
+                $"{device.Id}: kernels {device.KernelMs:F3} ms, copies {device.CopyMs:F3} ms, on the CPU {device.CpuMs:F3} ms; queueing {device.Launches} kernels takes the host {device.LaunchMs:F3} ms, {1000 * device.LaunchMs / Math.Max(1, device.Launches):F2} us each"));
+        }
+
         var table = new ResultTable("layer", "op", "shape", "kernel", "device", ">median us", ">share", ">GFLOP/s", ">GB/s", "bound by", ">of peak");
         foreach (LayerProfile layer in report.Layers)
         {
             table.Add(layer.Name, layer.Op, layer.Shape, layer.Kernel, layer.Device, Text(layer.MedianUs, "F1"), Text(layer.Share, "P1"),
-                Text(layer.Gflops, "F1"), Text(layer.Gbps, "F1"), layer.BoundBy, Text(layer.PeakFraction, "P0"));
+                Text(layer.Gflops, "F1"), Text(layer.Gbps, "F1"), layer.BoundBy, layer.BoundBy.Length == 0 ? "" : Text(layer.PeakFraction, "P0"));
         }
 
         terminal.Write(table);

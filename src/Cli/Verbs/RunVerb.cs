@@ -1,5 +1,6 @@
 using System.Globalization;
 using CoInference.Cli.Rendering;
+using CoInference.Kernels.Gpu;
 using CoInference.Runtime.Data;
 using CoInference.Runtime.Execution;
 using CoInference.Runtime.Plans;
@@ -120,7 +121,8 @@ internal sealed class RunVerb : ComputeVerb
             Link = link,
             RequestTimeout = TimeSpan.FromSeconds(Timeout),
         };
-        using IInferenceRunner runner = Open(bundle, address, client, terminal);
+        using ComputeDevice? device = OpenDevice();
+        using IInferenceRunner runner = Open(bundle, address, client, device, terminal);
         var description = new RunDescription { Edge = address?.ToString() ?? "", EmulatedLink = link, Slowdown = Slowdown };
         RunReport report = await terminal.ProgressAsync("images", update => Task.Run(
             () => ImageSetRun.Execute(runner, images, description, new ImmediateProgress<int>(done => update((double)done / images.Count, $"{done} of {images.Count}")), cancellation),
@@ -130,9 +132,9 @@ internal sealed class RunVerb : ComputeVerb
         return Bar(terminal, report.Total.MedianMs, MaxMs, report.Top1, MinTop1);
     }
 
-    private IInferenceRunner Open(Bundle bundle, EdgeAddress? address, EdgeClientOptions client, Terminal terminal)
+    private IInferenceRunner Open(Bundle bundle, EdgeAddress? address, EdgeClientOptions client, ComputeDevice? device, Terminal terminal)
     {
-        var session = new SessionOptions { Threads = Threads, Precise = Precise };
+        var session = new SessionOptions { Threads = Threads, Precise = Precise, Device = device, Strict = Strict };
         if (address is null || bundle.Edge is null) return new LocalRunner(bundle, session, new Slowdown(Slowdown));
         return new DeviceRunner(bundle, address, new DeviceRunnerOptions
         {

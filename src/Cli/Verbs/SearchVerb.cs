@@ -2,6 +2,7 @@ using System.Globalization;
 using CoInference.Agent.Environments;
 using CoInference.Agent.Search;
 using CoInference.Cli.Rendering;
+using CoInference.Kernels.Gpu;
 using CoInference.Kernels.Registry;
 using CoInference.Runtime.Data;
 using CoInference.Runtime.Graphs;
@@ -51,6 +52,10 @@ internal sealed class SearchVerb : ComputeVerb
     /// <summary>Latency table of another device.</summary>
     [Option("device-table", MetaValue = "FILE", HelpText = "Latency table measured on the device ('coinference profile --sweep'); by default this host is the device.")]
     public string? DeviceTable { get; set; }
+
+    /// <summary>Execution device of the edge.</summary>
+    [Option("edge-device", Default = "cpu", MetaValue = "ID", HelpText = "Device that runs the edge's kernels.")]
+    public string EdgeDevice { get; set; } = "cpu";
 
     /// <summary>Threads of the edge.</summary>
     [Option("edge-threads", Default = 1, MetaValue = "N", HelpText = "Threads one inference may use on the edge.")]
@@ -120,7 +125,8 @@ internal sealed class SearchVerb : ComputeVerb
     public override async Task<int> RunAsync(Terminal terminal, CancellationToken cancellation)
     {
         CheckCompute();
-        SearchRequest request = Request(terminal, cancellation);
+        using ComputeDevice? device = OpenDevice(), edge = OpenDevice("edge-device", EdgeDevice);
+        SearchRequest request = Request(terminal, cancellation) with { Device = device, EdgeDevice = edge, Strict = Strict };
         SearchOutcome outcome = await SearchAsync(terminal, request, cancellation).ConfigureAwait(false);
         WriteJson(terminal, outcome.Report.Serialize());
         if (!JsonOnStdout) ReportFiles.Show(terminal, outcome.Report);

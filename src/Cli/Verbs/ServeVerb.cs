@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Net;
 using CoInference.Cli.Rendering;
+using CoInference.Kernels.Gpu;
 using CoInference.Runtime.Execution;
 using CoInference.Runtime.Plans;
 using CoInference.Runtime.Transport;
@@ -116,7 +117,8 @@ internal sealed class ServeVerb : ComputeVerb
         if (bundle.Edge is null) throw new InvalidDataException($"Bundle '{Folder}' runs on the device alone: it has no edge half to serve.");
         using ServerTls? tls = TlsCert is null ? null : ServerTls.Load(TlsCert, TlsKey, TlsOptions.Password(TlsPasswordFile), TlsClientCa);
         AccessToken? token = TlsOptions.Token(TokenFile, TokenEnv);
-        using var server = new EdgeServer(bundle, address, Options(terminal, tls, token));
+        using ComputeDevice? device = OpenDevice();
+        using var server = new EdgeServer(bundle, address, Options(terminal, tls, token, device));
         if (!IsLoopback(address) && (tls is null || (token is null && TlsClientCa is null)))
             terminal.Warn($"{server.Address} can be reached from the network {(tls is null ? "without TLS" : "by anyone who has the bundle: name a token or --tls-client-ca")}");
         foreach (BatchTime batch in server.BatchTimes)
@@ -134,9 +136,9 @@ internal sealed class ServeVerb : ComputeVerb
     private static bool IsLoopback(EdgeAddress address) =>
         address.Host == "localhost" || (IPAddress.TryParse(address.Host, out IPAddress? number) && IPAddress.IsLoopback(number));
 
-    private EdgeServerOptions Options(Terminal terminal, ServerTls? tls, AccessToken? token) => new()
+    private EdgeServerOptions Options(Terminal terminal, ServerTls? tls, AccessToken? token, ComputeDevice? device) => new()
     {
-        Session = new SessionOptions { Threads = Threads, Precise = Precise },
+        Session = new SessionOptions { Threads = Threads, Precise = Precise, Device = device, Strict = Strict },
         Concurrency = Concurrency,
         Tls = tls,
         Token = token,

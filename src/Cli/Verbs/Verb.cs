@@ -2,6 +2,8 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json.Serialization.Metadata;
 using CoInference.Cli.Rendering;
+using CoInference.Kernels.Gpu;
+using CoInference.Runtime.Execution;
 using CoInference.Runtime.Plans;
 using CommandLine;
 
@@ -55,13 +57,48 @@ internal abstract class Verb
     public abstract Task<int> RunAsync(Terminal terminal, CancellationToken cancellation);
 }
 
-/// <summary>Options of verbs that run kernels.</summary>
-internal abstract class ComputeVerb : Verb
+/// <summary>Options of verbs that run networks or layers.</summary>
+internal abstract class DeviceVerb : Verb
 {
     /// <summary>Execution device.</summary>
     [Option("device", Default = "cpu", MetaValue = "ID", HelpText = "Device that runs the kernels; 'coinference devices' lists them.")]
     public string Device { get; set; } = "cpu";
 
+    /// <summary>Whether the CPU may help out.</summary>
+    [Option("strict", HelpText = "Fail when --device has no kernel for a layer; without it that layer runs on the CPU, and 'profile' shows where.")]
+    public bool Strict { get; set; }
+
+    /// <summary>Whether kernels with a larger rounding error are left out.</summary>
+    [Option("precise", HelpText = PreciseHelp)]
+    public bool Precise { get; set; }
+
+    /// <summary>Opens the device of <c>--device</c>.</summary>
+    /// <returns>null for the CPU.</returns>
+    /// <exception cref="UsageException">There is no such device.</exception>
+    protected ComputeDevice? OpenDevice() => OpenDevice("device", Device);
+
+    /// <summary>Opens a device.</summary>
+    /// <param name="option">The option that names it.</param>
+    /// <param name="id">Its id.</param>
+    /// <returns>null for the CPU.</returns>
+    /// <exception cref="UsageException">There is no such device.</exception>
+    protected static ComputeDevice? OpenDevice(string option, string id)
+    {
+        if (id == "cpu") return null;
+        try
+        {
+            return ComputeDevices.Open(id, ProgramCache.Default);
+        }
+        catch (ArgumentException unknown)
+        {
+            throw new UsageException($"--{option} {id}: {unknown.Message}");
+        }
+    }
+}
+
+/// <summary>Options of verbs that run kernels on a number of threads.</summary>
+internal abstract class ComputeVerb : DeviceVerb
+{
     /// <summary>Threads per inference.</summary>
     [Option("threads", Default = 1, MetaValue = "N", HelpText = "Threads one inference may use.")]
     public int Threads { get; set; } = 1;
@@ -70,16 +107,11 @@ internal abstract class ComputeVerb : Verb
     [Option("seed", Default = 0, MetaValue = "N", HelpText = "Seed of everything random.")]
     public int Seed { get; set; }
 
-    /// <summary>Whether kernels with a larger rounding error are left out.</summary>
-    [Option("precise", HelpText = PreciseHelp)]
-    public bool Precise { get; set; }
-
     /// <summary>Checks the options shared by these verbs.</summary>
-    /// <exception cref="UsageException">The device is unknown or the thread count out of range.</exception>
+    /// <exception cref="UsageException">The thread count is out of range, or --strict makes no sense.</exception>
     protected void CheckCompute()
     {
-        if (Device != "cpu")
-            throw new UsageException($"--device {Device}: this build runs kernels on 'cpu' only ('coinference devices' lists what it found).");
+        if (Strict && Device == "cpu") throw new UsageException("--strict needs a --device other than cpu.");
         if (Threads is < 1 or > 256) throw new UsageException($"--threads {Threads}: expected 1 to 256.");
     }
 }

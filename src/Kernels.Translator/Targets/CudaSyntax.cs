@@ -19,6 +19,19 @@ internal sealed class CudaSyntax : TargetSyntax
         ["Xor"] = "atomicXor", ["Exchange"] = "atomicExch", ["CompareExchange"] = "atomicCAS",
     };
 
+    public override string Name => "Cuda";
+
+    public override string WarpPrelude => "";
+
+    public override string Warp(string name, string[] arguments) => name switch
+    {
+        "WarpSize" => "warpSize",
+        "LaneIdx" => "(int)((threadIdx.x + blockDim.x * (threadIdx.y + blockDim.y * threadIdx.z)) % warpSize)",
+        "Shuffle" => $"__shfl_sync(0xffffffff, {arguments[0]}, {arguments[1]})",
+        "ShuffleDown" => $"__shfl_down_sync(0xffffffff, {arguments[0]}, {arguments[1]})",
+        _ => $"__shfl_xor_sync(0xffffffff, {arguments[0]}, {arguments[1]})",
+    };
+
     public override string Prelude => """
         typedef unsigned char uchar;
         typedef unsigned short ushort;
@@ -26,25 +39,23 @@ internal sealed class CudaSyntax : TargetSyntax
 
         static __device__ __forceinline__ float min_nan(float x, float y) { return x != x || x < y ? x : y; }
         static __device__ __forceinline__ float max_nan(float x, float y) { return x != x || x > y ? x : y; }
-        static __device__ __forceinline__ float half_to_float(ushort bits)
-        {
-            float value;
-            asm("{ cvt.f32.f16 %0, %1; }" : "=f"(value) : "h"(bits));
-            return value;
-        }
-        static __device__ __forceinline__ ushort float_to_half(float value)
-        {
-            ushort bits;
-            asm("{ cvt.rn.f16.f32 %0, %1; }" : "=h"(bits) : "f"(value));
-            return bits;
-        }
 
         """;
 
     public override string Restrict => "__restrict__";
 
-    // Four values are loaded at once from arrays of single ones.
-    public override string SharedArray => "alignas(16) __shared__ ";
+    // One block whose size the launch gives: declared arrays end at 48 KiB.
+    public override IEnumerable<string> SharedArray(string type, string name, string extent, bool isFirst)
+    {
+        if (isFirst)
+        {
+            yield return "extern __shared__ uint4 shared_memory[];";
+            yield return "uchar* shared_next = (uchar*)shared_memory;";
+        }
+
+        yield return $"{type}* const {name} = ({type}*)shared_next;";
+        yield return $"shared_next += (sizeof({type}) * ({extent}) + 15) / 16 * 16;";
+    }
 
     public override string Barrier => "__syncthreads()";
 
@@ -121,13 +132,10 @@ internal sealed class CudaSyntax : TargetSyntax
         return supported ? $"{function}({address}, {string.Join(", ", arguments)})" : null;
     }
 
-    public override string? Intrinsic(string type, string name, string[] arguments) => (type, name) switch
+    public override string? Intrinsic(string type, string name, string[] arguments, AddressSpace space) => (type, name) switch
     {
         ("Float4", "Load") => $"*(const float4*)({arguments[0]} + {arguments[1]})",
         ("Float4", "Store") => $"*(float4*)({arguments[0]} + {arguments[1]}) = {arguments[2]}",
-        ("HalfFloat", "Load") => $"half_to_float({arguments[0]}[{arguments[1]}])",
-        ("HalfFloat", "Store") => $"{arguments[0]}[{arguments[1]}] = float_to_half({arguments[2]})",
-        ("PackedDot", "Int8") => $"__dp4a((int)({arguments[0]}), (int)({arguments[1]}), {arguments[2]})",
         _ => null,
     };
 }

@@ -18,6 +18,24 @@ internal sealed class OpenClSyntax : TargetSyntax
         ["Xor"] = "atomic_xor", ["Exchange"] = "atomic_xchg", ["CompareExchange"] = "atomic_cmpxchg",
     };
 
+    public override string Name => "OpenCl";
+
+    public override string WarpPrelude => """
+        #pragma OPENCL EXTENSION cl_khr_subgroups : enable
+        #pragma OPENCL EXTENSION cl_khr_subgroup_shuffle : enable
+        #pragma OPENCL EXTENSION cl_khr_subgroup_shuffle_relative : enable
+
+        """;
+
+    public override string Warp(string name, string[] arguments) => name switch
+    {
+        "WarpSize" => "(int)get_max_sub_group_size()",
+        "LaneIdx" => "(int)get_sub_group_local_id()",
+        "Shuffle" => $"sub_group_shuffle({arguments[0]}, (uint)({arguments[1]}))",
+        "ShuffleDown" => $"sub_group_shuffle_down({arguments[0]}, (uint)({arguments[1]}))",
+        _ => $"sub_group_shuffle_xor({arguments[0]}, (uint)({arguments[1]}))",
+    };
+
     // Sums and products are rounded one by one, as in C#: a kernel that wants them fused says so.
     public override string Prelude => """
         #pragma OPENCL FP_CONTRACT OFF
@@ -43,7 +61,7 @@ internal sealed class OpenClSyntax : TargetSyntax
 
     public override string Restrict => "restrict";
 
-    public override string SharedArray => "__local ";
+    public override IEnumerable<string> SharedArray(string type, string name, string extent, bool isFirst) => [$"__local {type} {name}[{extent}] __attribute__((aligned(16)));"];
 
     public override string Barrier => "barrier(CLK_LOCAL_MEM_FENCE)";
 
@@ -126,12 +144,12 @@ internal sealed class OpenClSyntax : TargetSyntax
         return $"{function}({address}, {string.Join(", ", arguments)})";
     }
 
-    public override string? Intrinsic(string type, string name, string[] arguments) => (type, name) switch
+    public override string? Intrinsic(string type, string name, string[] arguments, AddressSpace space) => (type, name) switch
     {
         ("Float4", "Load") => $"vload4(0, {arguments[0]} + {arguments[1]})",
         ("Float4", "Store") => $"vstore4({arguments[2]}, 0, {arguments[0]} + {arguments[1]})",
-        ("HalfFloat", "Load") => $"vload_half({arguments[1]}, (__global const half*){arguments[0]})",
-        ("HalfFloat", "Store") => $"vstore_half_rte({arguments[2]}, {arguments[1]}, (__global half*){arguments[0]})",
+        ("HalfFloat", "Load") => $"vload_half({arguments[1]}, (const {Space(space)}half*){arguments[0]})",
+        ("HalfFloat", "Store") => $"vstore_half_rte({arguments[2]}, {arguments[1]}, ({Space(space)}half*){arguments[0]})",
         _ => null,
     };
 }

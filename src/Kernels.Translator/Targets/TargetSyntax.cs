@@ -23,8 +23,19 @@ internal abstract class TargetSyntax
 
     public static readonly TargetSyntax Cuda = new CudaSyntax();
 
+    /// <summary>Name of the target as KernelLanguage has it.</summary>
+    public abstract string Name { get; }
+
     /// <summary>Declarations that every program starts with.</summary>
     public abstract string Prelude { get; }
+
+    /// <summary>What a program needs besides when it uses warps; goes before its functions.</summary>
+    public abstract string WarpPrelude { get; }
+
+    /// <summary>A member of Warp.</summary>
+    /// <param name="name">The member.</param>
+    /// <param name="arguments">Arguments of a shuffle.</param>
+    public abstract string Warp(string name, string[] arguments);
 
     /// <summary>Name of a number type.</summary>
     /// <returns>null when the dialect has no such type.</returns>
@@ -44,8 +55,12 @@ internal abstract class TargetSyntax
     /// <summary>Start of the signature of a function that kernels call.</summary>
     public abstract string FunctionHead(string result, string name);
 
-    /// <summary>Start of the declaration of an array that a group of threads shares.</summary>
-    public abstract string SharedArray { get; }
+    /// <summary>Declares an array that a group of threads shares, in the outermost block of a kernel.</summary>
+    /// <param name="type">Type of an element.</param>
+    /// <param name="name">Name of the array.</param>
+    /// <param name="extent">Number of elements.</param>
+    /// <param name="isFirst">Whether it is the kernel's first.</param>
+    public abstract IEnumerable<string> SharedArray(string type, string name, string extent, bool isFirst);
 
     /// <summary>Index or extent of the grid or group.</summary>
     /// <param name="subject"><c>Grid</c> or <c>Group</c>.</param>
@@ -64,8 +79,12 @@ internal abstract class TargetSyntax
     public abstract string? Atomic(string name, SpecialType type, AddressSpace space, string address, string[] arguments);
 
     /// <summary>An operation of the dialect's own that the target has an instruction for.</summary>
+    /// <param name="type">The class of the dialect.</param>
+    /// <param name="name">The method.</param>
+    /// <param name="arguments">Arguments; a view is a pointer.</param>
+    /// <param name="space">The memory of the view that is the first argument.</param>
     /// <returns>null when the portable body in C# is to be translated.</returns>
-    public abstract string? Intrinsic(string type, string name, string[] arguments);
+    public abstract string? Intrinsic(string type, string name, string[] arguments, AddressSpace space);
 
     /// <summary>Positive infinity, negative infinity and not-a-number of float.</summary>
     public abstract string Infinity { get; }

@@ -74,4 +74,14 @@ public abstract class DeviceBuffer(long bytes) : IDisposable
 /// <param name="Offset">The first element.</param>
 /// <param name="Length">Number of elements.</param>
 public readonly record struct DeviceView<T>(DeviceBuffer Buffer, int Offset, int Length)
-    where T : unmanaged;
+    where T : unmanaged
+{
+    /// <summary>The elements from <paramref name="first"/> on.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">There is no such element.</exception>
+    public DeviceView<T> From(int first)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(first);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(first, Length);
+        return this with { Offset = Offset + first, Length = Length - first };
+    }
+}

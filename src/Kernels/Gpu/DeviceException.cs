@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace CoInference.Kernels.Gpu;
 
 /// <summary>What kind of failure a device reports.</summary>
@@ -19,24 +21,40 @@ public enum DeviceFailure
     Unsupported,
 }
 
-/// <summary>A call to a device failed.</summary>
-/// <param name="device">The device's id, <c>opencl:0</c>.</param>
-/// <param name="failure">What kind of failure.</param>
-/// <param name="call">The call of the driver that failed.</param>
-/// <param name="code">What the driver returned.</param>
-/// <param name="detail">What else helps: sizes, the kernel's name, the compiler's message.</param>
-public sealed class DeviceException(string device, DeviceFailure failure, string call, int code, string detail)
-    : Exception($"Device {device}: {detail} ({call} returned {code}).")
+/// <summary>A device cannot do what is asked, or a call to it failed.</summary>
+public sealed class DeviceException : Exception
 {
+    /// <summary>A call of the driver failed.</summary>
+    /// <param name="device">The device's id, <c>opencl:0</c>.</param>
+    /// <param name="failure">What kind of failure.</param>
+    /// <param name="call">The call of the driver that failed.</param>
+    /// <param name="code">What the driver returned.</param>
+    /// <param name="detail">What else helps: sizes, the kernel's name, the compiler's message.</param>
+    public DeviceException(string device, DeviceFailure failure, string call, int code, string detail)
+        : base(string.Create(CultureInfo.InvariantCulture, $"Device {device}: {detail} ({call} returned {code})."))
+    {
+        (Device, Failure, Call, Code) = (device, failure, call, code);
+    }
+
+    /// <summary>The device cannot do it, as is known without a call.</summary>
+    /// <param name="device">The device's id, <c>opencl:0</c>.</param>
+    /// <param name="failure">What kind of failure.</param>
+    /// <param name="detail">What is missing, with sizes.</param>
+    public DeviceException(string device, DeviceFailure failure, string detail)
+        : base($"Device {device}: {detail}.")
+    {
+        (Device, Failure, Call) = (device, failure, "");
+    }
+
     /// <summary>The device's id.</summary>
-    public string Device { get; } = device;
+    public string Device { get; }
 
     /// <summary>What kind of failure.</summary>
-    public DeviceFailure Failure { get; } = failure;
+    public DeviceFailure Failure { get; }
 
-    /// <summary>The call of the driver that failed.</summary>
-    public string Call { get; } = call;
+    /// <summary>The call of the driver that failed; empty when none was made.</summary>
+    public string Call { get; }
 
     /// <summary>What the driver returned.</summary>
-    public int Code { get; } = code;
+    public int Code { get; }
 }

@@ -28,6 +28,9 @@ public enum KernelLanguage
     Cuda,
 }
 
+/// <summary>Bytes of shared memory for given values of the specialized parameters.</summary>
+internal delegate long SharedMemorySize(ReadOnlySpan<int> specialized);
+
 /// <summary>A kernel written once in C#, with its translations.</summary>
 /// <remarks>
 /// In the translations a view is three parameters: the buffer, the offset of the view in it and its length, both in elements. A
@@ -38,13 +41,18 @@ public sealed class KernelSource
     private readonly string _openCl;
     private readonly string _cuda;
 
-    internal KernelSource(string name, string className, string method, KernelParameter[] parameters, (int X, int Y, int Z) group, string openCl, string cuda)
+    private readonly SharedMemorySize _sharedBytes;
+
+    internal KernelSource(
+        string name, string className, string method, KernelParameter[] parameters, (int X, int Y, int Z) group, SharedMemorySize sharedBytes, bool usesWarps, string openCl, string cuda)
     {
         Name = name;
         ClassName = className;
         Method = method;
         Parameters = parameters;
         Group = group;
+        _sharedBytes = sharedBytes;
+        UsesWarps = usesWarps;
         _openCl = openCl;
         _cuda = cuda;
     }
@@ -67,11 +75,18 @@ public sealed class KernelSource
     /// <summary>Threads of a group along x, y and z; 0 when the launch decides.</summary>
     public (int X, int Y, int Z) Group { get; }
 
+    /// <summary>Whether its threads exchange values within a warp; only for devices with <see cref="DeviceLimits.HasWarps"/>.</summary>
+    public bool UsesWarps { get; }
+
     /// <summary>Names of the specialized parameters, in order.</summary>
     public IEnumerable<string> Specialized => Parameters.Where(parameter => parameter.Kind == KernelParameterKind.Specialized).Select(parameter => parameter.Name);
 
     /// <summary>The translation, a whole program of one kernel.</summary>
     public string Text(KernelLanguage language) => $"{KernelCatalog.Prelude(language)}\n{(language == KernelLanguage.OpenCl ? _openCl : _cuda)}";
+
+    /// <summary>Shared memory of a group in bytes.</summary>
+    /// <param name="specialized">Values of the specialized parameters, in order.</param>
+    public long SharedBytes(ReadOnlySpan<int> specialized) => _sharedBytes(specialized);
 
     /// <summary>The macro that stands for a specialized parameter in translations.</summary>
     public static string Macro(string parameter) => $"SPECIALIZED_{parameter}";

@@ -69,7 +69,7 @@ public sealed record CodecComparison(TensorShape FeatureShape, IReadOnlyList<Cod
         };
         foreach (int count in bits) Add(stages, samples, count, feature, restored);
         foreach ((_, _, _, Action work) in stages) Timing.WarmUp(work, Warm, cancellation);
-        double[][] times = InterleavedTimer.Measure([.. stages.Select(stage => stage.Work)], rounds, cancellation);
+        double[][] times = InterleavedTimer.Measure([.. stages.Select(stage => InterleavedTimer.OnHost(stage.Work))], rounds, cancellation);
         double copyRate = stages[0].Bytes / InterleavedTimer.Quantile(times[0], 0.5);
         return new CodecComparison(shape, [.. stages.Select((stage, i) =>
         {

@@ -1,3 +1,4 @@
+using CoInference.Kernels.Gpu;
 using CoInference.Runtime.Execution;
 
 namespace CoInference.Runtime.Data;
@@ -19,6 +20,15 @@ public sealed record EvaluationOptions
 
     /// <summary>As <see cref="SessionOptions.Precise"/>.</summary>
     public bool Precise { get; init; }
+
+    /// <summary>As <see cref="SessionOptions.Device"/>; the workers' sessions share it.</summary>
+    public ComputeDevice? Device { get; init; }
+
+    /// <summary>As <see cref="SessionOptions.Strict"/>.</summary>
+    public bool Strict { get; init; }
+
+    /// <summary>Options of a session.</summary>
+    internal SessionOptions Sessions => new() { BatchSize = BatchSize, Chooser = Chooser, Precise = Precise, Device = Device, Strict = Strict };
 }
 
 /// <summary>What a network got right.</summary>

@@ -21,7 +21,7 @@ public static class Evaluator
     public static Evaluation Evaluate(Graph graph, ImageSet images, EvaluationOptions? options = null, CancellationToken cancellation = default)
     {
         options ??= new EvaluationOptions();
-        using Session session = Session.Create(graph, new SessionOptions { BatchSize = options.BatchSize, Chooser = options.Chooser, Precise = options.Precise });
+        using Session session = Session.Create(graph, options.Sessions);
         return Evaluate(() => new WholeClassifier(session.Fork()), images, options, cancellation);
     }
 
@@ -38,8 +38,7 @@ public static class Evaluator
     public static Evaluation Evaluate(Graph device, FeatureCodec? codec, Graph edge, ImageSet images, EvaluationOptions? options = null, CancellationToken cancellation = default)
     {
         options = (options ?? new EvaluationOptions()) with { BatchSize = 1 };
-        var sessionOptions = new SessionOptions { Chooser = options.Chooser, Precise = options.Precise };
-        using Session first = Session.Create(device, sessionOptions), second = Session.Create(edge, sessionOptions);
+        using Session first = Session.Create(device, options.Sessions), second = Session.Create(edge, options.Sessions);
         return Evaluate(() => new SplitClassifier(first.Fork(), codec, second.Fork()), images, options, cancellation);
     }
 

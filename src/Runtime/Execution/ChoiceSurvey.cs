@@ -91,7 +91,7 @@ public static class ChoiceSurvey
         var layer = new RandomLayer(shape, Epilogue.Relu, form, 1 - sparsity);
         var tuned = new KernelChooser();
         KernelTuner.Tune(layer, tuned, threads, cancellation);
-        KernelComparison comparison = KernelComparison.Run(shape, form, sparsity, threads, Epilogue.Relu, KernelChooser.Analytic, rounds, precise: false, cancellation);
+        KernelComparison comparison = KernelComparison.Run(shape, form, sparsity, threads, Epilogue.Relu, KernelChooser.Analytic, rounds, precise: false, cancellation: cancellation);
         KernelTiming best = comparison.Rows[0], estimated = comparison.Rows.First(row => row.IsPicked);
         string choice = tuned.Convolutions(shape, Epilogue.Relu, layer.Zeros, threads, precise: false).MinBy(variant => variant.Microseconds)!.Kernel;
         KernelTiming measured = comparison.Rows.First(row => row.Kernel == choice);

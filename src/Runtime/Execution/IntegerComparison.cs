@@ -67,10 +67,10 @@ public sealed record IntegerComparison(ConvShape Shape, IReadOnlyList<IntegerTim
 
         var layer = new RandomLayer(shape, Epilogue.Relu, WeightForm.Dense, density: 1);
         StepVariant[] candidates = [.. KernelChooser.Default.AllConvolutions(shape, Epilogue.Relu, layer.Zeros, threads, precise: false)];
-        LayerRun[] floats = [.. candidates.Select(candidate => new LayerRun(layer, candidate, workers))];
+        LayerRun[] floats = [.. candidates.Select(candidate => LayerRun.Create(layer, candidate, workers))];
 
         int?[] wrong = [.. integers.Select(run => (int?)run.WrongSums(expected)), .. floats.Select(_ => (int?)null)];
-        Action[] work = [.. integers.Select(run => (Action)run.Execute), .. floats.Select(run => (Action)run.Execute)];
+        Func<int, double>[] work = [.. integers.Select(run => InterleavedTimer.OnHost(run.Execute)), .. floats.Select(run => (Func<int, double>)run.Sample)];
         double[][] samples = InterleavedTimer.Measure(work, rounds, cancellation);
         double[] medians = [.. samples.Select(sample => InterleavedTimer.Quantile(sample, 0.5))];
         string[] names = [.. kernels.Select(kernel => kernel.Name), .. candidates.Select(candidate => candidate.Kernel)];

@@ -14,12 +14,12 @@ internal static class InterleavedTimer
     private const int MinimumSamples = 3;
 
     /// <summary>Measures.</summary>
-    /// <param name="work">The candidates.</param>
+    /// <param name="work">The candidates: each runs a number of times and gives the microseconds of one run.</param>
     /// <param name="rounds">Most samples per candidate.</param>
     /// <param name="cancellation">Stops between samples.</param>
     /// <returns>Sorted samples per candidate, in microseconds of one run.</returns>
     /// <exception cref="OperationCanceledException">The measurement was cancelled.</exception>
-    public static double[][] Measure(IReadOnlyList<Action> work, int rounds, CancellationToken cancellation)
+    public static double[][] Measure(IReadOnlyList<Func<int, double>> work, int rounds, CancellationToken cancellation)
     {
         var repeats = new int[work.Count];
         var samples = new List<double>[work.Count];
@@ -37,9 +37,9 @@ internal static class InterleavedTimer
             {
                 cancellation.ThrowIfCancellationRequested();
                 if (round >= MinimumSamples && spent[i] > BudgetMicroseconds) continue;
-                double time = Sample(work[i], repeats[i]);
-                spent[i] += time;
-                samples[i].Add(time / repeats[i]);
+                double time = work[i](repeats[i]);
+                spent[i] += time * repeats[i];
+                samples[i].Add(time);
             }
         }
 
@@ -56,20 +56,21 @@ internal static class InterleavedTimer
     }
 
     // Doubling also warms caches and lets the compiler reach its last tier.
-    private static int Repeats(Action work)
+    private static int Repeats(Func<int, double> work)
     {
-        work();
+        work(1);
         for (int repeats = 1; ; repeats *= 2)
         {
-            double time = Sample(work, repeats);
+            double time = work(repeats) * repeats;
             if (time >= SampleMicroseconds) return Math.Max(1, (int)Math.Ceiling(repeats * SampleMicroseconds / time));
         }
     }
 
-    private static double Sample(Action work, int repeats)
+    /// <summary>Work of the host, timed by its clock.</summary>
+    public static Func<int, double> OnHost(Action work) => repeats =>
     {
         long started = Stopwatch.GetTimestamp();
         for (int i = 0; i < repeats; i++) work();
-        return Stopwatch.GetElapsedTime(started).TotalMicroseconds;
-    }
+        return Stopwatch.GetElapsedTime(started).TotalMicroseconds / repeats;
+    };
 }

@@ -1,4 +1,5 @@
 using CoInference.Kernels.Devices;
+using CoInference.Kernels.Gpu;
 using CoInference.Kernels.Registry;
 
 namespace CoInference.Runtime.Execution;
@@ -78,7 +79,9 @@ public sealed record KernelComparison(ConvShape Shape, IReadOnlyList<KernelTimin
     /// <param name="chooser">Whose pick is marked; null for the default.</param>
     /// <param name="rounds">Samples per kernel.</param>
     /// <param name="precise">Whether kernels with a rounding error beyond that of summation are left out.</param>
+    /// <param name="device">A device whose kernels are compared, by its own clock; null for those of the CPU.</param>
     /// <param name="cancellation">Stops between samples.</param>
+    /// <exception cref="DeviceException">The device has not enough memory, or was lost.</exception>
     /// <exception cref="ArgumentException">The shape is invalid or a number is out of range.</exception>
     /// <exception cref="OperationCanceledException">The run was cancelled.</exception>
     public static KernelComparison Run(
@@ -90,6 +93,7 @@ public sealed record KernelComparison(ConvShape Shape, IReadOnlyList<KernelTimin
         KernelChooser? chooser = null,
         int rounds = DefaultRounds,
         bool precise = false,
+        ComputeDevice? device = null,
         CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(shape);
@@ -101,37 +105,51 @@ public sealed record KernelComparison(ConvShape Shape, IReadOnlyList<KernelTimin
         chooser ??= KernelChooser.Default;
 
         var layer = new RandomLayer(shape, epilogue, form, 1 - sparsity);
-        IReadOnlyList<StepVariant> offered = chooser.Convolutions(shape, epilogue, layer.Zeros, threads, precise);
+        IReadOnlyList<StepVariant> offered = device is null
+            ? chooser.Convolutions(shape, epilogue, layer.Zeros, threads, precise)
+            : DeviceKernelChoice.Convolutions(device, shape, epilogue, layer.Zeros, chooser);
         string picked = offered.MinBy(variant => variant.Microseconds)?.Kernel
-            ?? throw new NotSupportedException($"No kernel of this build runs convolution {shape}.");
-        StepVariant[] candidates = [.. chooser.AllConvolutions(shape, epilogue, layer.Zeros, threads, precise)];
+            ?? throw new NotSupportedException($"No kernel of this build runs convolution {shape}{(device is null ? "" : $" on {device.Description.Id}")}.");
+        StepVariant[] candidates = device is null
+            ? [.. chooser.AllConvolutions(shape, epilogue, layer.Zeros, threads, precise)]
+            : [.. DeviceKernelChoice.AllConvolutions(device, shape, epilogue, layer.Zeros, chooser)];
         using WorkerSet? own = threads > 1 ? new WorkerSet(threads) : null;
         WorkerSet workers = own ?? WorkerSet.Single;
-        LayerRun[] runs = [.. candidates.Select(candidate => new LayerRun(layer, candidate, workers))];
-        double[] errors = [.. runs.Select(run => run.MaxRelativeError())];
-        double[][] samples = InterleavedTimer.Measure([.. runs.Select(run => (Action)run.Execute)], rounds, cancellation);
+        LayerRun[] runs = [.. candidates.Select(candidate => LayerRun.Create(layer, candidate, workers))];
+        double[] errors, bounds;
+        double[][] samples;
+        try
+        {
+            errors = [.. runs.Select(run => run.MaxRelativeError())];
+            bounds = [.. runs.Select(run => run.ErrorBound(layer))];
+            samples = InterleavedTimer.Measure([.. runs.Select(run => (Func<int, double>)run.Sample)], rounds, cancellation);
+        }
+        finally
+        {
+            foreach (LayerRun run in runs) run.Dispose();
+        }
 
         double[] medians = [.. samples.Select(sample => InterleavedTimer.Quantile(sample, 0.5))];
-        double dense = Enumerable.Range(0, medians.Length).Where(i => candidates[i].Convolution!.Kernel.Form == WeightForm.Dense).Min(i => medians[i]);
+        double dense = Enumerable.Range(0, medians.Length).Where(i => candidates[i].ConvolutionForm == WeightForm.Dense).Min(i => medians[i]);
         var rows = new KernelTiming[runs.Length];
         for (int i = 0; i < rows.Length; i++)
         {
-            ConvKernel kernel = candidates[i].Convolution!.Kernel;
+            StepVariant candidate = candidates[i];
             double median = medians[i];
             rows[i] = new KernelTiming(
-                kernel.Name,
-                kernel.Form,
-                kernel.Tile,
-                kernel.Form == WeightForm.Dense ? 0 : sparsity,
+                candidate.Kernel,
+                candidate.ConvolutionForm,
+                candidate.Convolution?.Kernel.Tile ?? "",
+                candidate.ConvolutionForm == WeightForm.Dense ? 0 : sparsity,
                 threads,
                 median,
                 InterleavedTimer.Quantile(samples[i], 0.1),
                 InterleavedTimer.Quantile(samples[i], 0.9),
                 2e-3 * shape.MultiplyAdds / median,
                 errors[i],
-                kernel.Name == picked,
+                candidate.Kernel == picked,
                 dense / median,
-                runs[i].ErrorBound(layer));
+                bounds[i]);
         }
 
         Array.Sort(rows, (a, b) => a.MedianMicroseconds.CompareTo(b.MedianMicroseconds));

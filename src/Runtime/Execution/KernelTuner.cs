@@ -30,19 +30,20 @@ public static class KernelTuner
     {
         ArgumentNullException.ThrowIfNull(steps);
         ArgumentNullException.ThrowIfNull(chooser);
-        var layers = new Dictionary<string, (ConvOperation Layer, StepVariant[] Candidates, int Threads)>(StringComparer.Ordinal);
+        var layers = new Dictionary<string, (ConvOperation Layer, StepVariant[] Candidates, PlanContext Context)>(StringComparer.Ordinal);
         foreach (StepSpec step in steps)
         {
-            if (step.Recipe is not { Operation: ConvOperation layer, Threads: var threads }) continue;
-            StepVariant[] candidates = Candidates(layer.Shape, layer.Epilogue, layer.Weights.Zeros, chooser, threads);
-            string missing = string.Join('\n', candidates.Select(candidate => candidate.Convolution!.Key).Where(key => chooser.MeasuredMicroseconds(key) is null));
-            if (missing.Length > 0) layers.TryAdd(missing, (layer, candidates, threads));
+            if (step.Recipe is not { Operation: ConvOperation layer, Threads: var threads, Variant: var variant }) continue;
+            var context = new PlanContext(threads, chooser, null, Device: variant.Device?.Device);
+            StepVariant[] candidates = Candidates(layer.Shape, layer.Epilogue, layer.Weights.Zeros, context);
+            string missing = string.Join('\n', candidates.Select(candidate => candidate.ConvolutionKey).Where(key => chooser.MeasuredMicroseconds(key) is null));
+            if (missing.Length > 0) layers.TryAdd(missing, (layer, candidates, context));
         }
 
         int done = 0;
-        foreach ((ConvOperation layer, StepVariant[] candidates, int threads) in layers.Values)
+        foreach ((ConvOperation layer, StepVariant[] candidates, PlanContext context) in layers.Values)
         {
-            Measure(layer, candidates, threads, chooser, cancellation);
+            Measure(layer, candidates, context, cancellation);
             done++;
             progress?.Report(new TuningProgress(done, layers.Count, $"{layer.Shape}"));
         }
@@ -66,36 +67,43 @@ public static class KernelTuner
     /// <exception cref="OperationCanceledException">The run was cancelled.</exception>
     internal static void Tune(RandomLayer layer, KernelChooser chooser, int threads, CancellationToken cancellation)
     {
-        StepVariant[] candidates = Candidates(layer.Shape, layer.Epilogue, layer.Zeros, chooser, threads);
+        StepVariant[] candidates = Candidates(layer.Shape, layer.Epilogue, layer.Zeros, new PlanContext(threads, chooser, null));
         using WorkerSet? own = threads > 1 ? new WorkerSet(threads) : null;
-        LayerRun[] runs = [.. candidates.Select(candidate => new LayerRun(layer, candidate, own ?? WorkerSet.Single))];
-        Record(candidates, InterleavedTimer.Measure([.. runs.Select(run => (Action)run.Execute)], Rounds, cancellation), chooser);
+        LayerRun[] runs = [.. candidates.Select(candidate => LayerRun.Create(layer, candidate, own ?? WorkerSet.Single))];
+        Record(candidates, InterleavedTimer.Measure([.. runs.Select(run => (Func<int, double>)run.Sample)], Rounds, cancellation), chooser);
     }
 
     /// <summary>
     /// Candidates worth timing: those whose estimate is not hopeless, so that a layer with a fast kernel is not also run
     /// on a scalar one.
     /// </summary>
-    private static StepVariant[] Candidates(ConvShape shape, Epilogue epilogue, WeightZeros zeros, KernelChooser chooser, int threads)
+    private static StepVariant[] Candidates(ConvShape shape, Epilogue epilogue, WeightZeros zeros, PlanContext context)
     {
         const double Hopeless = 6;
-        StepVariant[] all = [.. chooser.AllConvolutions(shape, epilogue, zeros, threads, precise: false)];
+        if (context.Device is { } device) return [.. DeviceKernelChoice.AllConvolutions(device, shape, epilogue, zeros, context.Chooser)];
+        StepVariant[] all = [.. context.Chooser.AllConvolutions(shape, epilogue, zeros, context.Threads, precise: false)];
         double Estimate(StepVariant variant) => variant.Convolution!.Kernel.EstimateMicroseconds(shape, variant.Convolution.Density);
         double best = all.Min(Estimate);
         return [.. all.Where(variant => Estimate(variant) <= Hopeless * best)];
     }
 
-    private static void Measure(ConvOperation layer, StepVariant[] candidates, int threads, KernelChooser chooser, CancellationToken cancellation)
+    private static void Measure(ConvOperation layer, StepVariant[] candidates, PlanContext context, CancellationToken cancellation)
     {
-        using WorkerSet? own = threads > 1 ? new WorkerSet(threads) : null;
-        var context = new PlanContext(threads, chooser, null);
-        StandaloneStep[] steps = [.. candidates.Select(candidate => StandaloneStep.Create(layer.Describe(candidate, context), own ?? WorkerSet.Single))];
-        double[][] samples = InterleavedTimer.Measure([.. steps.Select(step => (Action)step.Run)], Rounds, cancellation);
-        Record(candidates, samples, chooser);
+        using WorkerSet? own = context.Threads > 1 ? new WorkerSet(context.Threads) : null;
+        var steps = new List<StandaloneStep>(candidates.Length);
+        try
+        {
+            foreach (StepVariant candidate in candidates) steps.Add(StandaloneStep.Create(layer.Describe(candidate, context), own ?? WorkerSet.Single));
+            Record(candidates, InterleavedTimer.Measure([.. steps.Select(step => (Func<int, double>)step.Sample)], Rounds, cancellation), context.Chooser);
+        }
+        finally
+        {
+            foreach (StandaloneStep step in steps) step.Dispose();
+        }
     }
 
     private static void Record(StepVariant[] candidates, double[][] samples, KernelChooser chooser)
     {
-        for (int i = 0; i < candidates.Length; i++) chooser.Record(candidates[i].Convolution!.Key, InterleavedTimer.Quantile(samples[i], 0.5));
+        for (int i = 0; i < candidates.Length; i++) chooser.Record(candidates[i].ConvolutionKey, InterleavedTimer.Quantile(samples[i], 0.5));
     }
 }

@@ -1,39 +1,29 @@
+using System.Diagnostics;
 using CoInference.Kernels.Devices;
+using CoInference.Kernels.Gpu;
+using CoInference.Kernels.Gpu.Layers;
 using CoInference.Kernels.Registry;
 using CoInference.Kernels.Tensors;
 
 namespace CoInference.Runtime.Execution;
 
 /// <summary>One candidate kernel of a layer of random data, ready to be timed and checked.</summary>
-internal sealed unsafe class LayerRun
+internal abstract class LayerRun : IDisposable
 {
-    private readonly PreparedConv _prepared;
-    private readonly double? _errorUnits;
-    private readonly Tensor _input;
-    private readonly Tensor? _residual;
-    private readonly Tensor _output;
-    private readonly Tensor _expected;
-    private readonly AlignedBuffer _scratch;
-    private readonly WorkerSet _workers;
+    /// <summary>The kernel's stated error in the units of <see cref="ConvKernel.ErrorUnits"/>; null when it sums products.</summary>
+    protected virtual double? ErrorUnits => null;
 
-    public LayerRun(RandomLayer layer, StepVariant candidate, WorkerSet workers)
-    {
-        _prepared = candidate.Convolution!.Kernel.Prepare(layer.Shape, layer.Epilogue, layer.Weights, layer.Bias);
-        _errorUnits = candidate.Convolution.Kernel.ErrorUnits;
-        _input = layer.InputIn(candidate.Inputs[0]);
-        _residual = layer.Epilogue.HasResidual ? layer.ResidualIn(candidate.Outputs[0]) : null;
-        _expected = layer.ExpectedIn(candidate.Outputs[0]);
-        _output = new Tensor(ElementType.Float32, _expected.Shape);
-        _scratch = new AlignedBuffer(Arena.Padded(_prepared.ScratchBytes(workers.Threads)));
-        _workers = workers;
-    }
+    /// <summary>What the output should be, in the layout of the output.</summary>
+    protected abstract ReadOnlySpan<float> Expected { get; }
 
-    public void Execute()
-    {
-        float* residual = _residual is null ? null : (float*)_residual.Pointer;
-        _prepared.Run((float*)_input.Pointer, residual, (float*)_output.Pointer, _scratch.Pointer, _workers);
-        GC.KeepAlive(this);
-    }
+    /// <summary>Packs the layer for a candidate.</summary>
+    /// <exception cref="DeviceException">The device has not enough memory.</exception>
+    public static LayerRun Create(RandomLayer layer, StepVariant candidate, WorkerSet workers) =>
+        candidate.Device is { } device ? new DeviceLayerRun(layer, device) : new CpuLayerRun(layer, candidate, workers);
+
+    /// <summary>Runs the layer a number of times.</summary>
+    /// <returns>Microseconds of one run, by the clock of what runs it.</returns>
+    public abstract double Sample(int runs);
 
     /// <summary>Largest difference that rounding may make, as <see cref="MaxRelativeError"/> states it: the kernel's own bound, or that of summation in any order.</summary>
     public double ErrorBound(RandomLayer layer)
@@ -41,17 +31,17 @@ internal sealed unsafe class LayerRun
         double unit = Math.ScaleB(1, -24), scale = layer.RoundingScale, largest = layer.LargestOutput;
         ConvShape shape = layer.Shape;
         int terms = shape.WeightCount / shape.OutChannels;
-        double bound = (_errorUnits ?? 2 * (Math.Sqrt(terms) + 4)) * unit * scale;
+        double bound = (ErrorUnits ?? 2 * (Math.Sqrt(terms) + 4)) * unit * scale;
         return largest == 0 ? bound : bound / largest;
     }
 
+    /// <summary>Largest difference from the reference, relative to its largest magnitude.</summary>
     public double MaxRelativeError()
     {
-        Execute();
         double largest = 0;
         double difference = 0;
-        ReadOnlySpan<float> expected = _expected.Values<float>();
-        ReadOnlySpan<float> actual = _output.Values<float>();
+        ReadOnlySpan<float> expected = Expected;
+        ReadOnlySpan<float> actual = Compute();
         for (int i = 0; i < expected.Length; i++)
         {
             largest = Math.Max(largest, Math.Abs(expected[i]));
@@ -59,5 +49,118 @@ internal sealed unsafe class LayerRun
         }
 
         return largest == 0 ? difference : difference / largest;
+    }
+
+    /// <summary>Frees device memory.</summary>
+    public virtual void Dispose()
+    {
+    }
+
+    /// <summary>Runs once and gives the output.</summary>
+    protected abstract ReadOnlySpan<float> Compute();
+
+    private sealed unsafe class CpuLayerRun : LayerRun
+    {
+        private readonly PreparedConv _prepared;
+        private readonly Tensor _input;
+        private readonly Tensor? _residual;
+        private readonly Tensor _output;
+        private readonly Tensor _expected;
+        private readonly AlignedBuffer _scratch;
+        private readonly WorkerSet _workers;
+
+        public CpuLayerRun(RandomLayer layer, StepVariant candidate, WorkerSet workers)
+        {
+            _prepared = candidate.Convolution!.Kernel.Prepare(layer.Shape, layer.Epilogue, layer.Weights, layer.Bias);
+            ErrorUnits = candidate.Convolution.Kernel.ErrorUnits;
+            _input = layer.InputIn(candidate.Inputs[0]);
+            _residual = layer.Epilogue.HasResidual ? layer.ResidualIn(candidate.Outputs[0]) : null;
+            _expected = layer.ExpectedIn(candidate.Outputs[0]);
+            _output = new Tensor(ElementType.Float32, _expected.Shape);
+            _scratch = new AlignedBuffer(Arena.Padded(_prepared.ScratchBytes(workers.Threads)));
+            _workers = workers;
+        }
+
+        protected override double? ErrorUnits { get; }
+
+        protected override ReadOnlySpan<float> Expected => _expected.Values<float>();
+
+        public override double Sample(int runs)
+        {
+            float* residual = _residual is null ? null : (float*)_residual.Pointer;
+            long started = Stopwatch.GetTimestamp();
+            for (int i = 0; i < runs; i++) _prepared.Run((float*)_input.Pointer, residual, (float*)_output.Pointer, _scratch.Pointer, _workers);
+            double time = Stopwatch.GetElapsedTime(started).TotalMicroseconds / runs;
+            GC.KeepAlive(this);
+            return time;
+        }
+
+        protected override ReadOnlySpan<float> Compute()
+        {
+            Sample(1);
+            return _output.Values<float>();
+        }
+    }
+
+    private sealed class DeviceLayerRun : LayerRun
+    {
+        private readonly ComputeDevice _device;
+        private readonly List<IDisposable> _memory = [];
+        private readonly DeviceBuffer _output;
+        private readonly LaunchStep _step;
+        private readonly RandomLayer _layer;
+
+        public DeviceLayerRun(RandomLayer layer, DeviceCandidate candidate)
+        {
+            (_layer, _device) = (layer, candidate.Device);
+            using Lock.Scope turn = _device.Gate.EnterScope();
+            try
+            {
+                DeviceConvLayer weights = Keep(candidate.Kernel!.Prepare(_device, layer.Shape, layer.Epilogue, layer.Weights, layer.Bias));
+                DeviceView<float> input = Keep(DeviceMemory.Upload<float>(_device, layer.Input.Values<float>())).View<float>();
+                DeviceView<float> residual = layer.Epilogue.HasResidual ? Keep(DeviceMemory.Upload<float>(_device, layer.Residual.Values<float>())).View<float>() : default;
+                _output = Keep(_device.Allocate(layer.Expected.Bytes.Length));
+                _step = Keep(new LaunchStep(weights.Bind(input, residual, _output.View<float>())));
+            }
+            catch
+            {
+                Dispose();
+                throw;
+            }
+        }
+
+        protected override ReadOnlySpan<float> Expected => _layer.Expected.Values<float>();
+
+        public override double Sample(int runs)
+        {
+            using Lock.Scope turn = _device.Gate.EnterScope();
+            _device.StartTimer();
+            for (int i = 0; i < runs; i++) _step.Run();
+            return _device.StopTimer() / runs;
+        }
+
+        public override void Dispose()
+        {
+            using Lock.Scope turn = _device.Gate.EnterScope();
+            for (int i = _memory.Count - 1; i >= 0; i--) _memory[i].Dispose();
+            _memory.Clear();
+            base.Dispose();
+        }
+
+        protected override ReadOnlySpan<float> Compute()
+        {
+            Sample(1);
+            var values = new float[_layer.Expected.Count];
+            using Lock.Scope turn = _device.Gate.EnterScope();
+            _output.Read(System.Runtime.InteropServices.MemoryMarshal.AsBytes(values.AsSpan()));
+            return values;
+        }
+
+        private T Keep<T>(T memory)
+            where T : IDisposable
+        {
+            _memory.Add(memory);
+            return memory;
+        }
     }
 }

@@ -18,7 +18,17 @@ internal sealed record StepVariant(
     ActivationLayout[] Outputs,
     double Microseconds,
     ConvCandidate? Convolution = null,
-    DeviceCandidate? Device = null);
+    DeviceCandidate? Device = null)
+{
+    /// <summary>What the time of a convolution is kept under.</summary>
+    public string ConvolutionKey => Device?.Key ?? Convolution!.Key;
+
+    /// <summary>Form of the weights that the kernel of a convolution visits.</summary>
+    public WeightForm ConvolutionForm => Device?.Kernel?.Form ?? Convolution!.Kernel.Form;
+
+    /// <summary>Share of weights, or blocks, that the kernel of a convolution visits, in steps of 1/32.</summary>
+    public double ConvolutionDensity => Device?.Density ?? Convolution!.Density;
+}
 
 /// <summary>A node, or several fused ones, between import and execution.</summary>
 internal abstract class Operation(string node, string op)
@@ -73,6 +83,7 @@ internal abstract class Operation(string node, string op)
             Op = Op,
             Kernel = variant.Kernel,
             Key = $"{Op}|{variant.Kernel}|{Operands(Inputs, variant.Inputs)}>{Operands(Outputs, variant.Outputs)}|{Attributes}|{Where(variant, context)}",
+            Device = variant.Device?.Device.Description.Id ?? "cpu",
             Bytes = bytes,
             EstimatedMicroseconds = variant.Microseconds,
             Recipe = new StepRecipe(this, variant, context.Threads),
@@ -115,7 +126,8 @@ internal sealed record PlanContext(
 /// <param name="Device">The device.</param>
 /// <param name="Kernel">The row of a convolution; null for other operations.</param>
 /// <param name="Density">Density the row sees, in steps of 1/32.</param>
-internal sealed record DeviceCandidate(ComputeDevice Device, DeviceConvKernel? Kernel = null, double Density = 1);
+/// <param name="Key">Key of the step that it makes; empty for other operations.</param>
+internal sealed record DeviceCandidate(ComputeDevice Device, DeviceConvKernel? Kernel = null, double Density = 1, string Key = "");
 
 /// <summary>A convolution kernel for one layer.</summary>
 /// <param name="Kernel">The registry row.</param>

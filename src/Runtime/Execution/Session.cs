@@ -20,8 +20,7 @@ public sealed unsafe class Session : IDisposable
     private readonly CompiledGraph _compiled;
     private readonly WorkerSet _workers;
     private readonly WorkerSet? _ownedWorkers;
-    private readonly AlignedBuffer? _arena;
-    private readonly Step[] _steps;
+    private readonly BoundGraph _bound;
 
     private Session(CompiledGraph compiled, SessionOptions options)
     {
@@ -29,7 +28,16 @@ public sealed unsafe class Session : IDisposable
         if (options.Workers is null && options.Threads > 1) _ownedWorkers = new WorkerSet(options.Threads);
         _workers = options.Workers ?? _ownedWorkers ?? WorkerSet.Single;
         Options = options;
-        (_arena, _steps) = compiled.Bind(_workers);
+        try
+        {
+            _bound = compiled.Bind(_workers);
+        }
+        catch
+        {
+            _ownedWorkers?.Dispose();
+            throw;
+        }
+
     }
 
     /// <summary>How the session was compiled.</summary>
@@ -44,8 +52,8 @@ public sealed unsafe class Session : IDisposable
     /// <summary>The steps in running order; a single one named <c>interpreter</c> when the graph's shapes depend on data.</summary>
     public IReadOnlyList<StepSpec> Steps => _compiled.Specs;
 
-    /// <summary>Bytes of the activations' memory, scratch included.</summary>
-    public long ArenaBytes => _arena?.Length ?? 0;
+    /// <summary>Bytes of the activations' memory, scratch included, on the host and on the device.</summary>
+    public long ArenaBytes => _bound.Bytes;
 
     /// <summary>Compiles a graph. Nothing is timed.</summary>
     /// <exception cref="NotSupportedException">The graph uses an operator or feature that this build does not have.</exception>
@@ -56,6 +64,7 @@ public sealed unsafe class Session : IDisposable
         ArgumentNullException.ThrowIfNull(graph);
         options ??= new SessionOptions();
         options.Validate();
+        using var turn = new Turn(options.Device?.Gate);
         return new Session(CompiledGraph.Create(graph, options), options);
     }
 
@@ -81,6 +90,7 @@ public sealed unsafe class Session : IDisposable
     {
         if (workers is not null && workers.Threads != _workers.Threads)
             throw new ArgumentException($"The session was compiled for {_workers.Threads} threads, not {workers.Threads}.", nameof(workers));
+        using Turn turn = TakeDevice();
         return new Session(_compiled, Options with { Workers = workers, Threads = _workers.Threads });
     }
 
@@ -91,7 +101,10 @@ public sealed unsafe class Session : IDisposable
     /// <exception cref="ArgumentException">A length does not fit.</exception>
     public void Run(ReadOnlySpan<float> input, Span<float> output) => RunFloats(input, output, default);
 
-    /// <summary>As <see cref="Run(ReadOnlySpan{float}, Span{float})"/>, with the time of each step.</summary>
+    /// <summary>
+    /// As <see cref="Run(ReadOnlySpan{float}, Span{float})"/>, with the time of each step: the device's own for a step that
+    /// only launches kernels, without the launch itself; this host's for all others.
+    /// </summary>
     /// <param name="input">The input.</param>
     /// <param name="output">Receives the output.</param>
     /// <param name="stepTicks">Receives <see cref="Stopwatch"/> ticks, one per entry of <see cref="Steps"/>.</param>
@@ -119,12 +132,13 @@ public sealed unsafe class Session : IDisposable
         }
 
         if (_compiled.Interpreted is { } graph) return Interpreter.Run(graph, inputs);
+        using Turn turn = TakeDevice();
         var outputs = new Tensor[Outputs.Count];
         for (int i = 0; i < outputs.Length; i++) outputs[i] = new Tensor(Outputs[i].Type, Outputs[i].Shape!.Value);
         for (int repeat = 0; repeat < _compiled.Repeats; repeat++)
         {
             for (int i = 0; i < inputs.Count; i++) Part(inputs[i].Bytes, repeat).CopyTo(Memory(_compiled.Plan.Inputs[i]));
-            foreach (Step step in _steps) step.Run();
+            foreach (Step step in _bound.Recorded) step.Run();
             for (int i = 0; i < outputs.Length; i++)
             {
                 Span<byte> part = Part(outputs[i].Bytes, repeat);
@@ -136,11 +150,38 @@ public sealed unsafe class Session : IDisposable
         return outputs;
     }
 
-    /// <summary>Stops the threads the session started, if any.</summary>
-    public void Dispose() => _ownedWorkers?.Dispose();
+    /// <summary>Stops the threads the session started and frees its device memory, if any.</summary>
+    public void Dispose()
+    {
+        _ownedWorkers?.Dispose();
+        using Turn turn = TakeDevice();
+        _bound.Dispose();
+    }
 
     /// <summary>Fills the arena with NaN bytes, so that a test sees a step that reads what none has written.</summary>
-    internal void PoisonArena() => _arena?.Span.Fill(0xFF);
+    internal void PoisonArena() => _bound.Arena?.Span.Fill(0xFF);
+
+    /// <summary>What queueing the kernels of one run takes the host, without waiting for them.</summary>
+    /// <returns>Microseconds for all of them, and how many there are; zero for a session on the CPU.</returns>
+    internal (double Microseconds, int Launches) TimeLaunches()
+    {
+        using Turn turn = TakeDevice();
+        double time = 0;
+        int launches = 0;
+        foreach (SequenceStep sequence in _bound.Recorded.OfType<SequenceStep>())
+        {
+            long started = Stopwatch.GetTimestamp();
+            sequence.Run();
+            time += Stopwatch.GetElapsedTime(started).TotalMicroseconds;
+            launches += sequence.Launches;
+            Options.Device!.Synchronize();
+        }
+
+        return (time, launches);
+    }
+
+    // Sessions of several threads may share a device, which takes one caller at a time.
+    private Turn TakeDevice() => new(Options.Device?.Gate);
 
     private void RunFloats(ReadOnlySpan<float> input, Span<float> output, Span<long> stepTicks)
     {
@@ -160,6 +201,7 @@ public sealed unsafe class Session : IDisposable
             return;
         }
 
+        using Turn turn = TakeDevice();
         stepTicks.Clear();
         PhysicalValue source = _compiled.Plan.Inputs[0];
         PhysicalValue target = _compiled.Plan.Outputs[0];
@@ -168,7 +210,7 @@ public sealed unsafe class Session : IDisposable
             Part(MemoryMarshal.AsBytes(input), repeat).CopyTo(Memory(source));
             if (stepTicks.IsEmpty)
             {
-                foreach (Step step in _steps) step.Run();
+                foreach (Step step in _bound.Recorded) step.Run();
             }
             else
             {
@@ -185,16 +227,24 @@ public sealed unsafe class Session : IDisposable
     private void RunStepsTimed(Span<long> stepTicks)
     {
         long before = Stopwatch.GetTimestamp();
-        for (int i = 0; i < _steps.Length; i++)
+        Step[] steps = _bound.Steps;
+        for (int i = 0; i < steps.Length; i++)
         {
-            _steps[i].Run();
+            if (steps[i] is LaunchStep launches)
+            {
+                stepTicks[i] += (long)(launches.RunTimed(Options.Device!) * Stopwatch.Frequency / 1e6);
+                before = Stopwatch.GetTimestamp();
+                continue;
+            }
+
+            steps[i].Run();
             long after = Stopwatch.GetTimestamp();
             stepTicks[i] += after - before;
             before = after;
         }
     }
 
-    private Span<byte> Memory(PhysicalValue value) => new((void*)CompiledGraph.Address(value, _arena!), checked((int)value.Bytes));
+    private Span<byte> Memory(PhysicalValue value) => new((void*)CompiledGraph.Address(value, _bound.Arena!), checked((int)value.Bytes));
 
     private Span<byte> Part(Span<byte> bytes, int repeat) => bytes.Slice(bytes.Length / _compiled.Repeats * repeat, bytes.Length / _compiled.Repeats);
 
@@ -207,5 +257,18 @@ public sealed unsafe class Session : IDisposable
             throw new InvalidOperationException(
                 $"The network has {Inputs.Count} inputs and {Outputs.Count} outputs: only one float32 input of known shape and one float32 output can be run on spans.");
         }
+    }
+
+    private readonly ref struct Turn
+    {
+        private readonly Lock? _gate;
+
+        public Turn(Lock? gate)
+        {
+            _gate = gate;
+            gate?.Enter();
+        }
+
+        public void Dispose() => _gate?.Exit();
     }
 }

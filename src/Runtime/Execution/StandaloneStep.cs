@@ -1,4 +1,7 @@
+using System.Diagnostics;
 using CoInference.Kernels.Devices;
+using CoInference.Kernels.Gpu;
+using CoInference.Kernels.Gpu.Layers;
 using CoInference.Kernels.Tensors;
 
 namespace CoInference.Runtime.Execution;
@@ -7,18 +10,28 @@ namespace CoInference.Runtime.Execution;
 public sealed unsafe class StandaloneStep : IDisposable
 {
     private readonly Step _step;
+    private readonly ComputeDevice? _device;
+    private readonly PreparedStep _prepared;
     private readonly List<object> _memory = [];
     private readonly WorkerSet? _ownedWorkers;
 
     private StandaloneStep(StepSpec spec, StepRecipe recipe, WorkerSet? workers)
     {
         Spec = spec;
-        WorkerSet set = workers ?? (_ownedWorkers = recipe.Threads == 1 ? null : new WorkerSet(recipe.Threads)) ?? WorkerSet.Single;
-        PreparedStep prepared = recipe.Operation.Prepare(recipe.Variant, randomWeights: true);
-        nint[] inputs = Place(recipe.Operation.Inputs, recipe.Variant.Inputs);
-        nint[] outputs = Place(recipe.Operation.Outputs, recipe.Variant.Outputs);
-        nint scratch = Allocate(prepared.ScratchBytes?.Invoke(recipe.Threads) ?? 0);
-        _step = prepared.Bind(new StepBuffers(inputs, outputs, scratch, set));
+        (Operation operation, StepVariant variant, int threads) = recipe;
+        WorkerSet set = workers ?? (_ownedWorkers = threads == 1 ? null : new WorkerSet(threads)) ?? WorkerSet.Single;
+        _device = variant.Device?.Device;
+        using Lock.Scope turn = (_device?.Gate ?? new Lock()).EnterScope();
+        _prepared = _device is null ? operation.Prepare(variant, randomWeights: true) : operation.PrepareOnDevice(variant, randomWeights: true);
+        bool copies = operation is DeviceCopyOperation, uploads = copies && operation.Attributes == "upload";
+        bool inputsOnDevice = _device is not null && !uploads, outputsOnDevice = _device is not null && (!copies || uploads);
+        nint scratch = Allocate(_prepared.ScratchBytes?.Invoke(threads) ?? 0);
+        _step = _prepared.Bind(new StepBuffers(
+            inputsOnDevice ? [] : Place(operation.Inputs, variant.Inputs), outputsOnDevice ? [] : Place(operation.Outputs, variant.Outputs), scratch, set)
+        {
+            DeviceInputs = inputsOnDevice ? PlaceOnDevice(operation.Inputs) : [],
+            DeviceOutputs = outputsOnDevice ? PlaceOnDevice(operation.Outputs) : [],
+        });
     }
 
     /// <summary>The step.</summary>
@@ -28,6 +41,7 @@ public sealed unsafe class StandaloneStep : IDisposable
     /// <param name="spec">A spec made by <see cref="Session.Describe"/> or <see cref="Session.Steps"/>.</param>
     /// <param name="workers">Threads to run on, as many as the spec was planned for; null for a set of the step's own.</param>
     /// <exception cref="ArgumentException">No planner made the spec, or the set has another number of threads.</exception>
+    /// <exception cref="DeviceException">The step is of a device that has not enough memory, or was lost.</exception>
     public static StandaloneStep Create(StepSpec spec, WorkerSet? workers = null)
     {
         ArgumentNullException.ThrowIfNull(spec);
@@ -37,15 +51,43 @@ public sealed unsafe class StandaloneStep : IDisposable
         return new StandaloneStep(spec, recipe, workers);
     }
 
-    /// <summary>Runs the step once. One caller at a time.</summary>
+    /// <summary>Runs the step once. One caller at a time. A step on a device is done when this returns.</summary>
     public void Run()
     {
-        _step.Run();
+        Sample(1);
         GC.KeepAlive(this);
     }
 
-    /// <summary>Stops the threads the step started, if any.</summary>
-    public void Dispose() => _ownedWorkers?.Dispose();
+    /// <summary>Runs the step several times in a row.</summary>
+    /// <param name="runs">How often.</param>
+    /// <returns>Microseconds of one run: the device's own for a step that only launches kernels, else this host's.</returns>
+    public double Sample(int runs)
+    {
+        if (_device is null) return SampleOnHost(runs);
+        using Lock.Scope turn = _device.Gate.EnterScope();
+        if (_step is not LaunchStep) return SampleOnHost(runs);
+        _device.StartTimer();
+        for (int i = 0; i < runs; i++) _step.Run();
+        return _device.StopTimer() / runs;
+    }
+
+    /// <summary>Stops the threads the step started, and frees its device memory, if any.</summary>
+    public void Dispose()
+    {
+        _ownedWorkers?.Dispose();
+        if (_device is null) return;
+        using Lock.Scope turn = _device.Gate.EnterScope();
+        (_step as IDisposable)?.Dispose();
+        _prepared.Weights?.Dispose();
+        foreach (object memory in _memory) (memory as DeviceBuffer)?.Dispose();
+    }
+
+    private double SampleOnHost(int runs)
+    {
+        long started = Stopwatch.GetTimestamp();
+        for (int i = 0; i < runs; i++) _step.Run();
+        return Stopwatch.GetElapsedTime(started).TotalMicroseconds / runs;
+    }
 
     private nint[] Place(List<PlanValue> values, ActivationLayout[] layouts)
     {
@@ -65,6 +107,22 @@ public sealed unsafe class StandaloneStep : IDisposable
         }
 
         return places;
+    }
+
+    private DeviceView<float>[] PlaceOnDevice(List<PlanValue> values)
+    {
+        var views = new DeviceView<float>[values.Count];
+        for (int i = 0; i < views.Length; i++)
+        {
+            var content = new float[values[i].Shape.Count];
+            if (values[i].Constant is { } constant) constant.Values<float>().CopyTo(content);
+            else RandomWeights.Fill(content);
+            DeviceBuffer buffer = DeviceMemory.Upload<float>(_device!, content);
+            _memory.Add(buffer);
+            views[i] = buffer.View<float>(0, content.Length);
+        }
+
+        return views;
     }
 
     private nint Allocate(long bytes)

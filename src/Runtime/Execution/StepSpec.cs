@@ -17,6 +17,9 @@ public sealed record StepSpec
     /// <summary>Name of the kernel, e.g. <c>conv.direct.v512</c>; <c>reference</c> for the scalar fallback.</summary>
     public required string Kernel { get; init; }
 
+    /// <summary>What runs the step: <c>cpu</c>, or the id of a device.</summary>
+    public string Device { get; init; } = "cpu";
+
     /// <summary>
     /// Everything that determines the step's time on a device, as one line: operator, kernel, shapes, layouts,
     /// epilogue, form, density in steps of 1/32, threads. Equal keys may share one measurement.

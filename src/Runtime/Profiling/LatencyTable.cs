@@ -218,7 +218,7 @@ public sealed partial class LatencyTable
         {
             alone[i] = StandaloneStep.Create(distinct[i]);
             samples[i] = new double[CalibrationRounds];
-            runs[i] = Timing.WarmUp(alone[i].Run, StepTiming, cancellation).RunsPerSample;
+            runs[i] = Timing.WarmUp(alone[i].Sample, StepTiming, cancellation).RunsPerSample;
         }
 
         // The steps that run between two samples evict the network's weights: a sample must be long beside their way back.
@@ -229,7 +229,7 @@ public sealed partial class LatencyTable
         {
             cancellation.ThrowIfCancellationRequested();
             whole[round] = Timing.Sample(run, wholeRuns);
-            for (int i = 0; i < distinct.Length; i++) samples[i][round] = Timing.Sample(alone[i].Run, runs[i]);
+            for (int i = 0; i < distinct.Length; i++) samples[i][round] = alone[i].Sample(runs[i]);
         }
 
         for (int i = 0; i < distinct.Length; i++)
@@ -247,7 +247,7 @@ public sealed partial class LatencyTable
     {
         using StandaloneStep step = StandaloneStep.Create(spec);
         bool cold = WarmKernels.TryAdd(Sizes().Replace(spec.Key, ""), true);
-        return Timing.Measure(step.Run, cold ? StepTiming with { WarmUpMilliseconds = ColdKernelWarmUpMs } : StepTiming, cancellation);
+        return Timing.Measure(step.Sample, cold ? StepTiming with { WarmUpMilliseconds = ColdKernelWarmUpMs } : StepTiming, cancellation);
     }
 
     /// <summary>What a step's key says of sizes. Without it the key names the code: operator, kernel, layouts, epilogue, stride.</summary>

@@ -47,6 +47,9 @@ public sealed record ProfileReport
     /// <summary>End-to-end time less the sum of the layers, as a share of the end-to-end time: what the layers do not explain.</summary>
     public double Gap => Layers.Count == 0 ? 0 : 1 - (LayerSumMs / EndToEnd.MedianMs);
 
+    /// <summary>Where the time of a network on a device goes; null for one on the CPU.</summary>
+    public DeviceShare? Device { get; init; }
+
     /// <summary>Times of pruned versions of the network against the dense one, where they were asked for.</summary>
     public IReadOnlyList<PruningGain> Pruning { get; init; } = [];
 
@@ -71,6 +74,15 @@ public sealed record ProfileReport
     /// <exception cref="IOException">The file cannot be read.</exception>
     public static ProfileReport Load(string path) => SchemaFile.Read(path, SchemaName, ProfilingJson.Default.ProfileReport);
 }
+
+/// <summary>Where the time of a network on a device goes, in milliseconds.</summary>
+/// <param name="Id">The device.</param>
+/// <param name="KernelMs">Kernels, by the device's own clock, one after the other.</param>
+/// <param name="CopyMs">Copies between host and device, waiting included.</param>
+/// <param name="CpuMs">Layers that the device has no kernel for.</param>
+/// <param name="LaunchMs">What queueing all kernels takes the host; it overlaps with their work.</param>
+/// <param name="Launches">Kernels of one run.</param>
+public sealed record DeviceShare(string Id, double KernelMs, double CopyMs, double CpuMs, double LaunchMs, int Launches);
 
 /// <summary>Time of whole runs of a network, in milliseconds.</summary>
 /// <param name="MedianMs">Median.</param>
@@ -109,8 +121,8 @@ public sealed record EndToEndTime(
 /// <param name="Share">Share of the sum of all layers.</param>
 /// <param name="Gflops">10^9 floating-point operations per second, a multiply-add counting as two; 0 for operators without any.</param>
 /// <param name="Gbps">10^9 bytes per second of compulsory traffic: inputs, weights and outputs.</param>
-/// <param name="BoundBy">Peak that binds: <c>compute</c> or <c>memory</c>.</param>
-/// <param name="PeakFraction">Time at that peak over measured time; not clamped, a layer above the modelled peak is a finding about the model.</param>
+/// <param name="BoundBy">Peak that binds: <c>compute</c> or <c>memory</c>; empty on a device, whose peaks are not measured.</param>
+/// <param name="PeakFraction">Time at that peak over measured time; not clamped, a layer above the modelled peak is a finding about the model. 0 on a device.</param>
 public sealed record LayerProfile(
     string Name, string Op, string Kernel, string Device, string Shape, string Form, double Density, double MedianUs, double P10Us, double P90Us,
     double Share, double Gflops, double Gbps, string BoundBy, double PeakFraction);

@@ -69,6 +69,7 @@ public static class Profiler
             FirstRunMs = firstRunMs * factor,
             EndToEnd = EndToEndTime.From(whole, factor),
             Layers = [.. layers.Select((timing, i) => Describe(session.Steps[i], timing, sum, roofline, threads, factor))],
+            Device = options.Session.Device is { } device ? Share(device.Description.Id, session, layers, factor) : null,
             Roofline = roofline,
             ArenaBytes = session.ArenaBytes,
             PeakWorkingSetBytes = process.PeakWorkingSet64,
@@ -97,10 +98,23 @@ public static class Profiler
     {
         // A clock has a resolution: the smallest layers must not divide by zero.
         double time = Math.Max(timing.MedianUs, 1e-3), flops = 2.0 * step.MultiplyAdds;
+        bool onCpu = step.Device == "cpu";
         return new LayerProfile(
-            step.Node, step.Op, step.Kernel, "cpu", step.Conv?.ToString() ?? "", step.Form.ToString().ToLowerInvariant(), step.Density,
+            step.Node, step.Op, step.Kernel, step.Device, step.Conv?.ToString() ?? "", step.Form.ToString().ToLowerInvariant(), step.Density,
             timing.MedianUs * factor, timing.P10Us * factor, timing.P90Us * factor, timing.MedianUs / sum,
             flops / (time * factor * 1e3), step.Bytes / (time * factor * 1e3),
-            roofline.BoundBy(flops / threads, step.Bytes), roofline.TimeAtPeakUs(flops / threads, step.Bytes) / time);
+            onCpu ? roofline.BoundBy(flops / threads, step.Bytes) : "", onCpu ? roofline.TimeAtPeakUs(flops / threads, step.Bytes) / time : 0);
+    }
+
+    private static DeviceShare Share(string device, Session session, IReadOnlyList<Timing> layers, double factor)
+    {
+        const int Samples = 21;
+        double Sum(Func<StepSpec, bool> selects) => factor / 1000 * layers.Where((_, i) => selects(session.Steps[i])).Sum(layer => layer.MedianUs);
+        var queueing = new double[Samples];
+        int launches = 0;
+        for (int i = 0; i < Samples; i++) (queueing[i], launches) = session.TimeLaunches();
+        return new DeviceShare(
+            device, Sum(step => step.Device == device && step.Op != DeviceCopyOperation.OpName), Sum(step => step.Op == DeviceCopyOperation.OpName), Sum(step => step.Device != device),
+            Timing.From(queueing).MedianMs * factor, launches);
     }
 }

@@ -71,16 +71,24 @@ public sealed record Timing
     /// <param name="options">Null for the defaults.</param>
     /// <param name="cancellation">Stops between two samples.</param>
     /// <exception cref="OperationCanceledException">Cancelled.</exception>
-    public static Timing Measure(Action work, TimingOptions? options = null, CancellationToken cancellation = default)
+    public static Timing Measure(Action work, TimingOptions? options = null, CancellationToken cancellation = default) =>
+        Measure(runs => Sample(work, runs), options, cancellation);
+
+    /// <summary>As above, for work with a clock of its own.</summary>
+    /// <param name="sample">Runs the work a number of times and gives the microseconds of one run.</param>
+    /// <param name="options">Null for the defaults.</param>
+    /// <param name="cancellation">Stops between two samples.</param>
+    /// <exception cref="OperationCanceledException">Cancelled.</exception>
+    public static Timing Measure(Func<int, double> sample, TimingOptions? options = null, CancellationToken cancellation = default)
     {
         options ??= new TimingOptions();
-        (int runs, int warmUpRuns) = WarmUp(work, options, cancellation);
+        (int runs, int warmUpRuns) = WarmUp(sample, options, cancellation);
         var samples = new List<double>(options.Samples);
         long started = Stopwatch.GetTimestamp();
         while (samples.Count < Math.Max(MinSamples, options.Samples))
         {
             cancellation.ThrowIfCancellationRequested();
-            samples.Add(Sample(work, runs));
+            samples.Add(sample(runs));
             if (samples.Count >= MinSamples && Stopwatch.GetElapsedTime(started).TotalMilliseconds > options.MaxMilliseconds) break;
         }
 
@@ -109,10 +117,14 @@ public sealed record Timing
     }
 
     /// <summary>Runs the work until it is warm and returns the runs that make a sample long enough, and the runs done.</summary>
-    internal static (int RunsPerSample, int WarmUpRuns) WarmUp(Action work, TimingOptions options, CancellationToken cancellation)
+    internal static (int RunsPerSample, int WarmUpRuns) WarmUp(Action work, TimingOptions options, CancellationToken cancellation) =>
+        WarmUp(runs => Sample(work, runs), options, cancellation);
+
+    /// <summary>As above, for work with a clock of its own.</summary>
+    internal static (int RunsPerSample, int WarmUpRuns) WarmUp(Func<int, double> sample, TimingOptions options, CancellationToken cancellation)
     {
         long started = Stopwatch.GetTimestamp();
-        work();
+        sample(1);
         int done = 1;
         for (int runs = 1; ; runs = Math.Max(runs + 1, runs * 2))
         {
@@ -120,7 +132,7 @@ public sealed record Timing
             do
             {
                 cancellation.ThrowIfCancellationRequested();
-                each = Sample(work, runs);
+                each = sample(runs);
                 done += runs;
             }
             while (each * runs >= options.MinSampleMicroseconds && Stopwatch.GetElapsedTime(started).TotalMilliseconds < options.WarmUpMilliseconds);

@@ -20,14 +20,15 @@ public sealed class LocalRunner : IInferenceRunner
     /// <param name="bundle">The bundle.</param>
     /// <param name="options">How its sessions are compiled; the batch size must be 1.</param>
     /// <param name="slowdown">Emulates a slower device: stretches the device's part, not the edge's. Null for none.</param>
-    public LocalRunner(Bundle bundle, SessionOptions? options = null, Slowdown? slowdown = null)
+    /// <param name="edge">How the session of the edge's half is compiled; null for as that of the device's.</param>
+    public LocalRunner(Bundle bundle, SessionOptions? options = null, Slowdown? slowdown = null, SessionOptions? edge = null)
     {
         ArgumentNullException.ThrowIfNull(bundle);
         _slowdown = slowdown ?? Slowdown.None;
         Bundle = bundle;
         options ??= new SessionOptions();
         _device = new DeviceHalf(bundle, options);
-        _edge = bundle.Edge is null ? null : new EdgeHalf(bundle, options);
+        _edge = bundle.Edge is null ? null : new EdgeHalf(bundle, edge ?? options);
     }
 
     /// <inheritdoc/>

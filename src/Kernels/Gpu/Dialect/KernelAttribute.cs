@@ -2,9 +2,10 @@ namespace CoInference.Kernels.Gpu.Dialect;
 
 /// <summary>Marks a static method as a kernel: the translator turns it into OpenCL C and CUDA C++ while the project is compiled.</summary>
 /// <remarks>
-/// Arithmetic is that of C#: sums and products are rounded one by one unless <see cref="MathF.FusedMultiplyAdd"/> asks for more, integers wrap
-/// around, and NaN passes through Min and Max. The exceptions: indices are not checked, an integer divided by zero is anything, and
-/// exp, log, pow, tanh, sin and cos are as exact as the device's.
+/// Arithmetic is that of C#: sums and products are rounded one by one unless <see cref="MathF.FusedMultiplyAdd"/> asks for more, unsigned
+/// integers wrap around, and NaN passes through Min and Max. The exceptions: indices are not checked; a signed sum that overflows, a
+/// division by zero and a float outside the integers that it is cast to are anything; exp, log, pow, tanh, sin and cos are as exact as
+/// the device's.
 /// </remarks>
 [AttributeUsage(AttributeTargets.Method)]
 internal sealed class KernelAttribute : Attribute

@@ -41,9 +41,24 @@ internal static class Atomic
     /// <summary>Takes the larger.</summary>
     public static uint Max(ref uint target, uint value) => throw DialectOnly.Exception;
 
+    /// <summary>Puts another value in its place.</summary>
+    public static int Exchange(ref int target, int value) => throw DialectOnly.Exception;
+
+    /// <summary>Puts another value in its place.</summary>
+    public static uint Exchange(ref uint target, uint value) => throw DialectOnly.Exception;
+
+    /// <summary>Puts <paramref name="value"/> in its place when it is equal to <paramref name="compareValue"/>.</summary>
+    public static int CompareExchange(ref int target, int compareValue, int value) => throw DialectOnly.Exception;
+
+    /// <summary>Puts <paramref name="value"/> in its place when it is equal to <paramref name="compareValue"/>.</summary>
+    public static uint CompareExchange(ref uint target, uint compareValue, uint value) => throw DialectOnly.Exception;
+
     /// <summary>Sets the bits that <paramref name="value"/> has.</summary>
     public static uint Or(ref uint target, uint value) => throw DialectOnly.Exception;
 
     /// <summary>Keeps the bits that <paramref name="value"/> has.</summary>
     public static uint And(ref uint target, uint value) => throw DialectOnly.Exception;
+
+    /// <summary>Flips the bits that <paramref name="value"/> has.</summary>
+    public static uint Xor(ref uint target, uint value) => throw DialectOnly.Exception;
 }

@@ -4,11 +4,25 @@ namespace CoInference.Kernels.Gpu.Dialect;
 internal static class HalfFloat
 {
     /// <summary>Loads and widens, exactly.</summary>
-    /// <param name="view">Bit patterns in device memory.</param>
+    /// <param name="view">Bit patterns.</param>
     /// <param name="index">Which.</param>
-    public static float Load(ArrayView<ushort> view, int index)
+    public static float Load(ArrayView<ushort> view, int index) => Widen(view[index]);
+
+    /// <summary>Rounds to the nearest value, ties to even, and stores.</summary>
+    /// <param name="view">Bit patterns.</param>
+    /// <param name="index">Which.</param>
+    /// <param name="value">The number.</param>
+    public static void Store(ArrayView<ushort> view, int index, float value) => view[index] = Round(value);
+
+    /// <summary>Widens, exactly.</summary>
+    [TargetCode(KernelLanguage.Cuda, """
+        float value;
+        asm("{ cvt.f32.f16 %0, %1; }" : "=f"(value) : "h"(pattern));
+        return value;
+        """, Condition = "defined(__CUDA_ARCH__)")]
+    public static float Widen(ushort pattern)
     {
-        uint bits = view[index];
+        uint bits = pattern;
         uint sign = (bits & 0x8000u) << 16;
         uint magnitude = bits & 0x7FFFu;
         if (magnitude >= 0x7C00u) return BitConverter.UInt32BitsToSingle(sign | 0x7F800000u | ((magnitude & 0x3FFu) << 13));
@@ -17,11 +31,13 @@ internal static class HalfFloat
         return BitConverter.UInt32BitsToSingle(BitConverter.SingleToUInt32Bits(value) | sign);
     }
 
-    /// <summary>Rounds to the nearest value, ties to even, and stores.</summary>
-    /// <param name="view">Bit patterns in device memory.</param>
-    /// <param name="index">Which.</param>
-    /// <param name="value">The number.</param>
-    public static void Store(ArrayView<ushort> view, int index, float value)
+    /// <summary>Rounds to the nearest value, ties to even.</summary>
+    [TargetCode(KernelLanguage.Cuda, """
+        ushort bits;
+        asm("{ cvt.rn.f16.f32 %0, %1; }" : "=h"(bits) : "f"(value));
+        return bits;
+        """, Condition = "defined(__CUDA_ARCH__)")]
+    public static ushort Round(float value)
     {
         uint bits = BitConverter.SingleToUInt32Bits(value);
         uint sign = (bits >> 16) & 0x8000u;
@@ -46,7 +62,7 @@ internal static class HalfFloat
             result = (magnitude - 0x38000000u + 0xFFFu + odd) >> 13;
         }
 
-        view[index] = (ushort)(sign | result);
+        return (ushort)(sign | result);
     }
 }
 
@@ -69,6 +85,7 @@ internal static class BrainFloat
 internal static class PackedDot
 {
     /// <summary>The sum of the products of four pairs of signed bytes and a third number, exactly as 32-bit integers add.</summary>
+    [TargetCode(KernelLanguage.Cuda, "return __dp4a(first, second, sum);", Condition = "__CUDA_ARCH__ >= 610")]
     public static int Int8(int first, int second, int sum)
     {
         for (int shift = 0; shift < 32; shift += 8) sum += (int)(sbyte)(first >> shift) * (int)(sbyte)(second >> shift);

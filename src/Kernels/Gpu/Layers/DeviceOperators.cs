@@ -85,6 +85,15 @@ public static class DeviceOperators
     public static DeviceLaunch CopyRuns(ComputeDevice device, DeviceView<float> x, DeviceView<float> y, int count, int run, int sourceStride, int targetStride) =>
         new(Movement_Runs.Bind(device, x, y, count, run, sourceStride, targetStride), LaunchShape.Linear(count, Threads));
 
+    /// <summary>Reads a value with a stride of its own per axis of the target.</summary>
+    /// <param name="device">The device.</param>
+    /// <param name="x">Source.</param>
+    /// <param name="y">Target.</param>
+    /// <param name="axes">Size of each axis of the target, then elements of the source between neighbours along it.</param>
+    /// <param name="offset">Element of the source that the first one of the target is.</param>
+    public static DeviceLaunch CopyStrided(ComputeDevice device, DeviceView<float> x, DeviceView<float> y, DeviceView<int> axes, int offset) =>
+        new(Movement_Strided.Bind(device, x, y, axes, axes.Length / 2, offset), LaunchShape.Linear(y.Length, Threads));
+
     /// <summary>Copies some channels of images at a grid of pixels, or fills channels with zeros.</summary>
     /// <param name="device">The device.</param>
     /// <param name="grid">The pixels.</param>

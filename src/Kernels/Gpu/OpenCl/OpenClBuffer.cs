@@ -34,6 +34,6 @@ internal sealed unsafe class OpenClBuffer(OpenClDevice device, nint memory, long
     {
         if (_disposed) return;
         _disposed = true;
-        Device.Api.ReleaseMemObject(Memory);
+        Device.Return(Memory, Bytes);
     }
 }

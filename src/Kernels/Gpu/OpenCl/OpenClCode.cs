@@ -14,6 +14,7 @@ internal static class OpenClCode
     public const uint DeviceSingleFpConfig = 0x101B;
     public const uint DeviceName = 0x102B;
     public const uint DriverVersion = 0x102D;
+    public const uint DeviceExtensions = 0x1030;
     public const uint DeviceVersion = 0x102F;
     public const ulong FpCorrectlyRoundedDivideSqrt = 1 << 7;
     public const ulong QueueProfilingEnable = 1 << 1;
@@ -29,15 +30,20 @@ internal static class OpenClCode
     public const int OutOfResources = -5;
     public const int OutOfHostMemory = -6;
     public const int BuildProgramFailure = -11;
+    public const int InvalidCommandQueue = -36;
     public const int InvalidBufferSize = -61;
     public const int InvalidWorkGroupSize = -54;
     public const int InvalidWorkItemSize = -55;
 
     /// <summary>The kind of failure that a return code stands for.</summary>
-    public static DeviceFailure Failure(int code) => code switch
+    /// <param name="code">What the call returned.</param>
+    /// <param name="call">Its name.</param>
+    public static DeviceFailure Failure(int code, string call) => code switch
     {
-        MemObjectAllocationFailure or OutOfHostMemory or InvalidBufferSize => DeviceFailure.OutOfMemory,
-        OutOfResources => DeviceFailure.OutOfMemory,
+        // Said while waiting, it means that a kernel crashed and took the queue with it.
+        OutOfResources when call is "clFinish" or "clEnqueueReadBuffer" or "clEnqueueWriteBuffer" => DeviceFailure.DeviceLost,
+        MemObjectAllocationFailure or OutOfHostMemory or InvalidBufferSize or OutOfResources => DeviceFailure.OutOfMemory,
+        InvalidCommandQueue => DeviceFailure.DeviceLost,
         BuildProgramFailure => DeviceFailure.BuildFailed,
         DeviceNotAvailable => DeviceFailure.DeviceLost,
         InvalidWorkGroupSize or InvalidWorkItemSize => DeviceFailure.Unsupported,

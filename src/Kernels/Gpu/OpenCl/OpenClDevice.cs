@@ -7,10 +7,12 @@ namespace CoInference.Kernels.Gpu.OpenCl;
 /// <summary>An OpenCL device with one queue, which runs in order.</summary>
 internal sealed unsafe class OpenClDevice : ComputeDevice
 {
+    private static readonly string[] WarpExtensions = ["cl_khr_subgroups", "cl_khr_subgroup_shuffle", "cl_khr_subgroup_shuffle_relative"];
     private readonly nint _device;
     private readonly nint _context;
     private readonly IProgramCache? _cache;
     private readonly Dictionary<string, nint> _programs = new(StringComparer.Ordinal);
+    private readonly MemoryPool _pool;
     private readonly string _options;
     private nint _timerStart;
     private bool _disposed;
@@ -20,16 +22,18 @@ internal sealed unsafe class OpenClDevice : ComputeDevice
         Api = api;
         _device = device;
         _cache = cache;
+        _pool = new MemoryPool(TakeMemory, memory => Api.ReleaseMemObject(memory));
         Description = description;
         Limits = new DeviceLimits(
             (int)OpenClDevices.Number(api, device, OpenClCode.DeviceMaxWorkGroupSize),
             OpenClDevices.Number(api, device, OpenClCode.DeviceLocalMemSize),
             (int)OpenClDevices.Number(api, device, OpenClCode.DeviceMaxComputeUnits),
-            OpenClDevices.Number(api, device, OpenClCode.DeviceMaxMemAllocSize));
+            OpenClDevices.Number(api, device, OpenClCode.DeviceMaxMemAllocSize),
+            HasWarps: WarpExtensions.All(OpenClDevices.Text(api, device, OpenClCode.DeviceExtensions).Split(' ').Contains));
         Fingerprint = $"opencl|{description.Name}|{OpenClDevices.Text(api, device, OpenClCode.DeviceVersion)}|{OpenClDevices.Text(api, device, OpenClCode.DriverVersion)}";
         // Quotients and roots are rounded as in C# where the device can; elsewhere they may be off by a few units.
         bool isRounded = (OpenClDevices.Number(api, device, OpenClCode.DeviceSingleFpConfig) & (long)OpenClCode.FpCorrectlyRoundedDivideSqrt) != 0;
-        _options = isRounded ? "-cl-std=CL1.2 -cl-fp32-correctly-rounded-divide-sqrt" : "-cl-std=CL1.2";
+        _options = isRounded ? " -cl-fp32-correctly-rounded-divide-sqrt" : "";
         int code;
         _context = api.CreateContext(null, 1, &device, null, null, &code);
         Check(code, "clCreateContext", "no context can be made");
@@ -61,22 +65,16 @@ internal sealed unsafe class OpenClDevice : ComputeDevice
                 string.Create(CultureInfo.InvariantCulture, $"a buffer of {bytes} bytes is larger than the device allows, {Limits.MaxBufferBytes}"));
         }
 
-        int code;
-        nint memory = Api.CreateBuffer(_context, OpenClCode.MemReadWrite, (nuint)bytes, null, &code);
-        Check(code, "clCreateBuffer", "no memory", bytes);
+        nint memory = _pool.Take(bytes);
+        if (memory == 0) Check(OpenClCode.MemObjectAllocationFailure, "clCreateBuffer", "no memory", bytes);
         return new OpenClBuffer(this, memory, bytes);
     }
 
-    public override DeviceKernel Load(KernelSource source, ReadOnlySpan<int> specialized)
+    /// <summary>Takes a buffer's memory back.</summary>
+    public void Return(nint memory, long bytes)
     {
-        string options = Options(source, specialized);
-        string key = $"{source.Name}|{options}";
-        if (!_programs.TryGetValue(key, out nint program)) _programs[key] = program = Build(source, options);
-        int code;
-        nint kernel;
-        fixed (byte* name = Terminated(source.Name)) kernel = Api.CreateKernel(program, name, &code);
-        Check(code, "clCreateKernel", source.Name);
-        return new OpenClKernel(this, kernel, source, Number(kernel, OpenClCode.KernelWorkGroupSize));
+        if (_disposed) Api.ReleaseMemObject(memory);
+        else _pool.Return(memory, bytes);
     }
 
     public override void Synchronize() => Check(Api.Finish(Queue), "clFinish", "what was launched did not finish");
@@ -114,7 +112,19 @@ internal sealed unsafe class OpenClDevice : ComputeDevice
     {
         if (code == 0) return;
         string size = bytes > 0 ? string.Create(CultureInfo.InvariantCulture, $" for {bytes} bytes") : "";
-        throw new DeviceException(Description.Id, OpenClCode.Failure(code), call, code, what + size);
+        throw new DeviceException(Description.Id, OpenClCode.Failure(code, call), call, code, what + size);
+    }
+
+    protected override DeviceKernel LoadCore(KernelSource source, ReadOnlySpan<int> specialized)
+    {
+        string options = Options(source, specialized);
+        string key = $"{source.Name}|{options}";
+        if (!_programs.TryGetValue(key, out nint program)) _programs[key] = program = Build(source, options);
+        int code;
+        nint kernel;
+        fixed (byte* name = Terminated(source.Name)) kernel = Api.CreateKernel(program, name, &code);
+        Check(code, "clCreateKernel", source.Name);
+        return new OpenClKernel(this, kernel, source, Number(kernel, OpenClCode.KernelWorkGroupSize));
     }
 
     protected override void Dispose(bool disposing)
@@ -122,22 +132,29 @@ internal sealed unsafe class OpenClDevice : ComputeDevice
         if (_disposed) return;
         _disposed = true;
         if (_timerStart != 0) Api.ReleaseEvent(_timerStart);
+        _pool.Dispose();
         foreach (nint program in _programs.Values) Api.ReleaseProgram(program);
         Api.ReleaseCommandQueue(Queue);
         Api.ReleaseContext(_context);
+    }
+
+    private nint TakeMemory(long bytes)
+    {
+        int code;
+        nint memory = Api.CreateBuffer(_context, OpenClCode.MemReadWrite, (nuint)Math.Min(bytes, Limits.MaxBufferBytes), null, &code);
+        if (code != 0 && OpenClCode.Failure(code, "clCreateBuffer") == DeviceFailure.OutOfMemory) return 0;
+        Check(code, "clCreateBuffer", "no memory", bytes);
+        return memory;
     }
 
     private static byte[] Terminated(string text) => [.. Encoding.UTF8.GetBytes(text), 0];
 
     private string Options(KernelSource source, ReadOnlySpan<int> specialized)
     {
-        var options = new StringBuilder(_options);
+        // Sub-groups came with OpenCL 2.0; everything else is 1.2.
+        var options = new StringBuilder(source.UsesWarps ? "-cl-std=CL3.0" : "-cl-std=CL1.2").Append(_options);
         int i = 0;
-        foreach (string name in source.Specialized)
-        {
-            if (i >= specialized.Length) break;
-            options.Append(CultureInfo.InvariantCulture, $" -D {KernelSource.Macro(name)}={specialized[i++]}");
-        }
+        foreach (string name in source.Specialized) options.Append(CultureInfo.InvariantCulture, $" -D {KernelSource.Macro(name)}={specialized[i++]}");
 
         return options.ToString();
     }

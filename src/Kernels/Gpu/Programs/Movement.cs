@@ -24,6 +24,31 @@ internal static class Movement
         }
     }
 
+    /// <summary>Reads a value with a stride of its own per axis of the target: y in order, one thread per element.</summary>
+    /// <param name="x">Source.</param>
+    /// <param name="y">Target.</param>
+    /// <param name="axes">Size of each axis of the target, then elements of the source between neighbours along it.</param>
+    /// <param name="rank">Number of axes.</param>
+    /// <param name="offset">Element of the source that the first one of the target is.</param>
+    [Kernel]
+    public static void Strided(ArrayView<float> x, ArrayView<float> y, ArrayView<int> axes, int rank, int offset)
+    {
+        int i = (Grid.IdxX * Group.DimX) + Group.IdxX;
+        if (i < y.IntLength)
+        {
+            int source = offset;
+            int rest = i;
+            for (int axis = rank - 1; axis >= 0; axis--)
+            {
+                int outer = rest / axes[axis];
+                source += (rest - (outer * axes[axis])) * axes[rank + axis];
+                rest = outer;
+            }
+
+            y[i] = x[source];
+        }
+    }
+
     /// <summary>Copies some channels of images, at a grid of their pixels, or fills them with zeros. One plane per group along y.</summary>
     /// <param name="x">Source images.</param>
     /// <param name="y">Target images.</param>

@@ -1,4 +1,5 @@
 using System.Globalization;
+using CoInference.Kernels.Gpu.Layers;
 using CoInference.Kernels.Simd.Elementwise;
 using CoInference.Kernels.Simd.Layout;
 using CoInference.Kernels.Tensors;
@@ -50,6 +51,15 @@ internal sealed class BinaryOperation(string node, string op, BinaryFunction fun
     {
         ActivationLayout layout = variant.Outputs[0];
         return new PreparedStep(buffers => new BinaryStep(this, layout, buffers));
+    }
+
+    public override StepVariant? OnDevice(PlanContext context) => DeviceStep(context, "gpu.combine");
+
+    public override PreparedStep PrepareOnDevice(StepVariant variant, bool randomWeights)
+    {
+        (int channels, int pixels) = Outputs[0].Image is { } image ? (image.Channels, image.Pixels) : (1, Outputs[0].Shape.Count);
+        return new PreparedStep(buffers => new LaunchStep(DeviceOperators.Binary(
+            variant.Device!.Device, Function, Clamp, buffers.DeviceInputs[0], buffers.DeviceInputs[1], buffers.DeviceOutputs[0], channels, pixels)));
     }
 
     private bool KeepsZero => Clamp.Minimum <= 0 && Clamp.Maximum >= 0 && Binary.KeepsZero(Function)

@@ -1,4 +1,6 @@
 using System.Globalization;
+using CoInference.Kernels.Gpu;
+using CoInference.Kernels.Gpu.Layers;
 using CoInference.Kernels.Simd.Layout;
 using CoInference.Kernels.Tensors;
 
@@ -56,6 +58,34 @@ internal sealed class ChannelGatherOperation(string node, string op, int[] sourc
         ActivationLayout layout = variant.Outputs[0];
         ChannelRun[] runs = ChannelGather.Runs(Sources, Channels, layout.Block);
         return new PreparedStep(buffers => new ChannelGatherStep(this, runs, layout, buffers));
+    }
+
+    public override StepVariant? OnDevice(PlanContext context) => DeviceStep(context, "gpu.channels");
+
+    public override PreparedStep PrepareOnDevice(StepVariant variant, bool randomWeights)
+    {
+        ComputeDevice device = variant.Device!.Device;
+        int batch = Outputs[0].Image!.Value.Batch;
+        // One launch per source; the zeros go with the first.
+        (int Source, int First, int Count)[] parts = new (int, int, int)[Inputs.Count];
+        var pairs = new List<int>();
+        for (int source = 0; source < parts.Length; source++)
+        {
+            int first = pairs.Count;
+            for (int channel = 0; channel < Sources.Length; channel++)
+            {
+                if (Sources[channel] == source) pairs.AddRange([channel, Channels[channel]]);
+                else if (Sources[channel] < 0 && source == 0) pairs.AddRange([channel, -1]);
+            }
+
+            parts[source] = (source, first, pairs.Count - first);
+        }
+
+        DeviceBuffer map = DeviceMemory.Upload<int>(device, pairs.ToArray());
+        return new PreparedStep(
+            buffers => new LaunchStep([.. parts.Where(part => part.Count > 0).Select(part => DeviceOperators.GatherChannels(
+                device, Grid, Inputs[part.Source].Image!.Value.Channels, Sources.Length, batch, buffers.DeviceInputs[part.Source], buffers.DeviceOutputs[0], map.View<int>(part.First, part.Count)))]),
+            Weights: map);
     }
 
     private sealed unsafe class ChannelGatherStep : PartitionedStep

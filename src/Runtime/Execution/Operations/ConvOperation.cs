@@ -1,4 +1,6 @@
 using CoInference.Kernels.Devices;
+using CoInference.Kernels.Gpu;
+using CoInference.Kernels.Gpu.Layers;
 using CoInference.Kernels.Registry;
 
 namespace CoInference.Runtime.Execution;
@@ -28,9 +30,25 @@ internal sealed class ConvOperation(string node, string op, ConvShape shape, Lay
         return forced.Length > 0 ? forced : all;
     }
 
+    public override StepVariant? OnDevice(PlanContext context)
+    {
+        IReadOnlyList<StepVariant> all = DeviceKernelChoice.Convolutions(context.Device!, Shape, Epilogue, Weights.Zeros, context.Chooser);
+        if (context.ForcedKernel is { } name && all.FirstOrDefault(variant => variant.Kernel == name) is { } forced) return forced;
+        return all.MinBy(variant => variant.Microseconds);
+    }
+
+    public override PreparedStep PrepareOnDevice(StepVariant variant, bool randomWeights)
+    {
+        (ComputeDevice device, DeviceConvKernel? kernel, double density, _) = variant.Device!;
+        (float[] values, float[] bias) = randomWeights ? RandomWeights.Create(Shape, kernel!.Form, density) : Weights.Materialize(Shape);
+        DeviceConvLayer layer = kernel!.Prepare(device, Shape, Epilogue, values, bias);
+        return new PreparedStep(
+            buffers => new LaunchStep(layer.Bind(buffers.DeviceInputs[0], Epilogue.HasResidual ? buffers.DeviceInputs[1] : default, buffers.DeviceOutputs[0])), Weights: layer);
+    }
+
     public override StepSpec Describe(StepVariant variant, PlanContext context)
     {
-        (ConvKernel kernel, double density, string key) = variant.Convolution!;
+        double density = variant.ConvolutionDensity;
         long weightBytes = (long)(4 * density * Shape.WeightCount) + (Weights.Bias is null ? 0 : 4 * Shape.OutChannels);
         long bytes = Outputs[0].Bytes(variant.Outputs[0]) + weightBytes;
         for (int i = 0; i < Inputs.Count; i++) bytes += Inputs[i].Bytes(variant.Inputs[i]);
@@ -38,10 +56,11 @@ internal sealed class ConvOperation(string node, string op, ConvShape shape, Lay
         {
             Node = Node,
             Op = Op,
-            Kernel = kernel.Name,
-            Key = key,
+            Kernel = variant.Kernel,
+            Device = variant.Device?.Device.Description.Id ?? "cpu",
+            Key = variant.ConvolutionKey,
             Conv = Shape,
-            Form = kernel.Form,
+            Form = variant.ConvolutionForm,
             Density = density,
             MultiplyAdds = (long)(density * Shape.MultiplyAdds),
             Bytes = bytes,

@@ -6,10 +6,13 @@ namespace CoInference.Runtime.Execution;
 /// <summary>A value on its way between host and device memory, row-major.</summary>
 internal sealed class DeviceCopyOperation : Operation
 {
+    /// <summary>Operator name of the steps.</summary>
+    public const string OpName = "Copy";
+
     private readonly bool _toDevice;
 
     public DeviceCopyOperation(PlanValue value, bool toDevice)
-        : base(value.Name, "Copy")
+        : base(value.Name, OpName)
     {
         _toDevice = toDevice;
         Inputs.Add(value);

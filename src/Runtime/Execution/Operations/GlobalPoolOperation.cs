@@ -1,3 +1,4 @@
+using CoInference.Kernels.Gpu.Layers;
 using CoInference.Kernels.Simd.Pooling;
 using CoInference.Kernels.Tensors;
 
@@ -25,6 +26,11 @@ internal sealed class GlobalPoolOperation(string node, string op, bool isMax) : 
         ImageShape image = Inputs[0].Image!.Value;
         return new PreparedStep(buffers => new GlobalPoolStep(isMax, image, variant.Inputs[0], variant.Outputs[0], buffers));
     }
+
+    public override StepVariant? OnDevice(PlanContext context) => DeviceStep(context, "gpu.globalpool");
+
+    public override PreparedStep PrepareOnDevice(StepVariant variant, bool randomWeights) => new(buffers =>
+        new LaunchStep(DeviceOperators.GlobalPool(variant.Device!.Device, isMax, Inputs[0].Image!.Value.Pixels, buffers.DeviceInputs[0], buffers.DeviceOutputs[0])));
 
     private sealed unsafe class GlobalPoolStep(bool isMax, ImageShape image, ActivationLayout from, ActivationLayout to, StepBuffers buffers)
         : PartitionedStep(buffers.Workers, image.Batch * from.PaddedChannels(image.Channels) / from.Block, 4L * image.Batch * image.Channels * image.Pixels)

@@ -1,3 +1,4 @@
+using CoInference.Kernels.Gpu.Layers;
 using CoInference.Kernels.Simd.Pooling;
 using CoInference.Kernels.Tensors;
 
@@ -27,6 +28,11 @@ internal sealed class PoolOperation(string node, string op, PoolFunction functio
         long bytes = 4L * planes * block * window.OutHeight * window.OutWidth * window.KernelHeight * window.KernelWidth;
         return new PreparedStep(buffers => new PoolStep(function, window, block, planes, bytes, buffers));
     }
+
+    public override StepVariant? OnDevice(PlanContext context) => DeviceStep(context, "gpu.pool");
+
+    public override PreparedStep PrepareOnDevice(StepVariant variant, bool randomWeights) => new(buffers =>
+        new LaunchStep(DeviceOperators.Pool(variant.Device!.Device, function, window, buffers.DeviceInputs[0], buffers.DeviceOutputs[0])));
 
     // Padding channels stay zero: the maximum and the mean of zeros are zero.
     private sealed unsafe class PoolStep(PoolFunction function, PoolWindow window, int block, int planes, long bytes, StepBuffers buffers)

@@ -1,3 +1,5 @@
+using CoInference.Kernels.Gpu;
+using CoInference.Kernels.Gpu.Layers;
 using CoInference.Kernels.Tensors;
 
 namespace CoInference.Runtime.Execution;
@@ -17,6 +19,28 @@ internal sealed class RunCopyOperation(string node, string op, int outer) : Oper
         [StepCost.Uniform(this, "runs", ActivationLayout.Nchw, StepCost.Streaming(StepCost.Bytes(this)))];
 
     public override PreparedStep Prepare(StepVariant variant, bool randomWeights) => new(buffers => new RunCopyStep(this, outer, buffers));
+
+    public override StepVariant? OnDevice(PlanContext context) => DeviceStep(context, "gpu.runs");
+
+    public override PreparedStep PrepareOnDevice(StepVariant variant, bool randomWeights) => new(buffers =>
+    {
+        bool isSplit = Inputs.Count == 1;
+        DeviceView<float> whole = isSplit ? buffers.DeviceInputs[0] : buffers.DeviceOutputs[0];
+        DeviceView<float>[] parts = isSplit ? buffers.DeviceOutputs : buffers.DeviceInputs;
+        int wholeRun = whole.Length / outer, first = 0;
+        var launches = new DeviceLaunch[parts.Length];
+        for (int i = 0; i < parts.Length; i++)
+        {
+            int run = parts[i].Length / outer;
+            DeviceView<float> place = whole.From(first);
+            launches[i] = isSplit
+                ? DeviceOperators.CopyRuns(variant.Device!.Device, place, parts[i], parts[i].Length, run, wholeRun, run)
+                : DeviceOperators.CopyRuns(variant.Device!.Device, parts[i], place, parts[i].Length, run, run, wholeRun);
+            first += run;
+        }
+
+        return new LaunchStep(launches);
+    });
 
     private sealed unsafe class RunCopyStep : PartitionedStep
     {

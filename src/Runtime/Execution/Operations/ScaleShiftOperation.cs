@@ -1,5 +1,7 @@
 using System.Globalization;
 using System.Numerics.Tensors;
+using CoInference.Kernels.Gpu;
+using CoInference.Kernels.Gpu.Layers;
 using CoInference.Kernels.Simd.Elementwise;
 using CoInference.Kernels.Tensors;
 
@@ -26,6 +28,19 @@ internal sealed class ScaleShiftOperation(string node, string op, float[] scale,
     {
         ActivationLayout layout = variant.Outputs[0];
         return new PreparedStep(buffers => new ScaleShiftStep(this, Padded(scale, layout), Padded(shift, layout), layout, buffers));
+    }
+
+    public override StepVariant? OnDevice(PlanContext context) => Outputs[0].Image is null ? null : DeviceStep(context, "gpu.scaleshift");
+
+    public override PreparedStep PrepareOnDevice(StepVariant variant, bool randomWeights)
+    {
+        ComputeDevice device = variant.Device!.Device;
+        int channels = scale.Length, pixels = Outputs[0].Image!.Value.Pixels;
+        DeviceBuffer constants = DeviceMemory.Upload<float>(device, [.. scale, .. shift]);
+        return new PreparedStep(
+            buffers => new LaunchStep(DeviceOperators.ScaleShift(
+                device, Clamp, buffers.DeviceInputs[0], constants.View<float>(0, channels), constants.View<float>(channels, channels), buffers.DeviceOutputs[0], pixels)),
+            Weights: constants);
     }
 
     // Padding channels get factor and shift 0, so they stay zero; a fused clamp admits 0.

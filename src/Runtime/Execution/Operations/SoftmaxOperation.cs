@@ -1,3 +1,4 @@
+using CoInference.Kernels.Gpu.Layers;
 using CoInference.Kernels.Simd.Elementwise;
 using CoInference.Kernels.Tensors;
 
@@ -18,6 +19,11 @@ internal sealed class SoftmaxOperation(string node, string op, int rowLength, bo
         int rows = Outputs[0].Shape.Count / rowLength;
         return new PreparedStep(buffers => new SoftmaxStep(rows, rowLength, isLog, buffers));
     }
+
+    public override StepVariant? OnDevice(PlanContext context) => DeviceStep(context, "gpu.softmax");
+
+    public override PreparedStep PrepareOnDevice(StepVariant variant, bool randomWeights) => new(buffers =>
+        new LaunchStep(DeviceOperators.Softmax(variant.Device!.Device, isLog, rowLength, buffers.DeviceInputs[0], buffers.DeviceOutputs[0])));
 
     private sealed unsafe class SoftmaxStep(int rows, int length, bool isLog, StepBuffers buffers)
         : PartitionedStep(buffers.Workers, rows, 8L * rows * length)

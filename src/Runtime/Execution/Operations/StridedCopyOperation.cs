@@ -1,3 +1,5 @@
+using CoInference.Kernels.Gpu;
+using CoInference.Kernels.Gpu.Layers;
 using CoInference.Kernels.Simd.Layout;
 using CoInference.Kernels.Tensors;
 
@@ -19,6 +21,16 @@ internal sealed class StridedCopyOperation(string node, string op, int offset, i
         [StepCost.Uniform(this, "strided", ActivationLayout.Nchw, 0.2 + (Outputs[0].Shape.Count / 800.0))];
 
     public override PreparedStep Prepare(StepVariant variant, bool randomWeights) => new(buffers => new StridedCopyStep(Outputs[0], offset, strides, buffers));
+
+    public override StepVariant? OnDevice(PlanContext context) => DeviceStep(context, "gpu.strided");
+
+    public override PreparedStep PrepareOnDevice(StepVariant variant, bool randomWeights)
+    {
+        ComputeDevice device = variant.Device!.Device;
+        DeviceBuffer axes = DeviceMemory.Upload<int>(device, [.. Outputs[0].Shape.Dimensions, .. strides]);
+        return new PreparedStep(
+            buffers => new LaunchStep(DeviceOperators.CopyStrided(device, buffers.DeviceInputs[0], buffers.DeviceOutputs[0], axes.View<int>(), offset)), Weights: axes);
+    }
 
     private sealed unsafe class StridedCopyStep(PlanValue output, int offset, int[] strides, StepBuffers buffers)
         : PartitionedStep(buffers.Workers, output.Shape[0], 2 * output.Bytes(ActivationLayout.Nchw))

@@ -1,4 +1,5 @@
 using System.Globalization;
+using CoInference.Kernels.Gpu.Layers;
 using CoInference.Kernels.Simd.Elementwise;
 using CoInference.Kernels.Simd.Layout;
 using CoInference.Kernels.Tensors;
@@ -32,6 +33,11 @@ internal sealed class UnaryOperation(string node, string op, UnaryFunction funct
         ActivationLayout layout = variant.Outputs[0];
         return new PreparedStep(buffers => new UnaryStep(this, layout, buffers));
     }
+
+    public override StepVariant? OnDevice(PlanContext context) => DeviceStep(context, "gpu.map");
+
+    public override PreparedStep PrepareOnDevice(StepVariant variant, bool randomWeights) => new(buffers =>
+        new LaunchStep(DeviceOperators.Unary(variant.Device!.Device, Function, Alpha, Beta, buffers.DeviceInputs[0], buffers.DeviceOutputs[0])));
 
     private sealed unsafe class UnaryStep(UnaryOperation operation, ActivationLayout layout, StepBuffers buffers)
         : PartitionedStep(buffers.Workers, (Count(operation, layout) + Unit(operation, layout) - 1) / Unit(operation, layout), 2 * operation.Outputs[0].Bytes(layout))

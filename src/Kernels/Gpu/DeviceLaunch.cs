@@ -1,4 +1,4 @@
-namespace CoInference.Kernels.Gpu.Layers;
+namespace CoInference.Kernels.Gpu;
 
 /// <summary>A kernel with all arguments set, and how many threads run it; and what runs after it when one kernel is not enough.</summary>
 /// <param name="Kernel">The kernel; owned by this record.</param>
