@@ -1,47 +1,32 @@
 using System.Collections.Concurrent;
 using CoInference.Kernels.Gpu;
-using CoInference.Kernels.Ilgpu;
 
 namespace CoInference.Kernels.Tests.Gpu;
 
-/// <summary>The devices that kernel tests run on, opened once.</summary>
-public static class TestDevices
+/// <summary>The devices that tests run on, opened once.</summary>
+public static partial class TestDevices
 {
-    private const string SimulatedCuda = "cuda:simulated";
-    private const string Ilgpu = "ilgpu:0";
-    private static readonly ConcurrentDictionary<string, Lazy<ComputeDevice>> Open = new();
+    private static readonly ConcurrentDictionary<string, Lazy<ComputeDevice>> Opened = new();
+    private static readonly Dictionary<string, Func<ComputeDevice>> Simulators = FindSimulators();
 
     /// <summary>Every kind of device; tests skip those that this machine lacks.</summary>
-    public static IReadOnlyList<string> Ids { get; } = ["opencl:0", "cuda:0", SimulatedCuda, Ilgpu];
-
-    /// <summary>Those that compile the text of a translation.</summary>
-    public static TheoryData<string> Translated => [.. Ids.Where(id => id != Ilgpu)];
+    public static IReadOnlyList<string> Ids { get; } = ["opencl:0", "cuda:0", .. Simulators.Keys];
 
     /// <summary>The same, for theories.</summary>
     public static TheoryData<string> All => [.. Ids];
 
-    /// <summary>Whether a device runs one thread of a kernel after the other: tests give it small work only.</summary>
-    public static bool IsSimulator(string id) => id is SimulatedCuda or Ilgpu;
+    /// <summary>Whether a device runs the threads of a kernel on the CPU: tests give it small work only.</summary>
+    public static bool IsSimulator(string id) => Simulators.ContainsKey(id);
 
     /// <summary>Opens a device, or skips the test and says why.</summary>
     public static ComputeDevice Get(string id)
     {
-        if (id == SimulatedCuda)
-        {
-            CudaSimulator.Require();
-            return Open.GetOrAdd(id, _ => new Lazy<ComputeDevice>(() => CudaSimulator.Open())).Value;
-        }
-
-        if (id == Ilgpu)
-        {
-            Skip.IfNot(IlgpuDevices.IsAvailable, IlgpuDevices.HowToEnable);
-            return Open.GetOrAdd(id, name => new Lazy<ComputeDevice>(() => IlgpuDevices.Open(name))).Value;
-        }
-
+        // A simulator that is not there skips the test.
+        if (Simulators.TryGetValue(id, out Func<ComputeDevice>? open)) return Opened.TryGetValue(id, out Lazy<ComputeDevice>? known) ? known.Value : Keep(id, open());
         Skip.IfNot(
             ComputeDevices.Enumerate().Any(device => device.Id == id),
             $"there is no device {id} on this machine{(id.StartsWith("opencl", StringComparison.Ordinal) ? " (Debian: apt-get install pocl-opencl-icd)" : "")}");
-        return Open.GetOrAdd(id, name => new Lazy<ComputeDevice>(() => ComputeDevices.Open(name))).Value;
+        return Opened.GetOrAdd(id, name => new Lazy<ComputeDevice>(() => ComputeDevices.Open(name))).Value;
     }
 
     /// <summary>Moves floats to a device.</summary>
@@ -62,4 +47,16 @@ public static class TestDevices
         buffer.Read(System.Runtime.InteropServices.MemoryMarshal.AsBytes(values.AsSpan()));
         return values;
     }
+
+    private static Dictionary<string, Func<ComputeDevice>> FindSimulators()
+    {
+        var simulators = new Dictionary<string, Func<ComputeDevice>>();
+        AddSimulators(simulators);
+        return simulators;
+    }
+
+    // Only the tests of kernels have simulators: whole networks take them too long.
+    static partial void AddSimulators(Dictionary<string, Func<ComputeDevice>> simulators);
+
+    private static ComputeDevice Keep(string id, ComputeDevice device) => Opened.GetOrAdd(id, new Lazy<ComputeDevice>(() => device)).Value;
 }
