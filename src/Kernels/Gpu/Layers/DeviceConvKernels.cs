@@ -1,3 +1,5 @@
+using CoInference.Kernels.Registry;
+
 namespace CoInference.Kernels.Gpu.Layers;
 
 /// <summary>The list of convolution kernels for devices: the choice, the tests and the tables read it.</summary>
@@ -6,13 +8,16 @@ public static class DeviceConvKernels
     /// <summary>All rows.</summary>
     public static IReadOnlyList<DeviceConvKernel> All { get; } =
     [
-        new ImplicitConvKernel(tileM: 64, tileN: 64, tileK: 8, regM: 4),
-        new ImplicitConvKernel(tileM: 128, tileN: 64, tileK: 8, regM: 8),
-        new ImplicitConvKernel(tileM: 32, tileN: 128, tileK: 8, regM: 4),
-        new ImplicitConvKernel(tileM: 32, tileN: 32, tileK: 16, regM: 2),
-        new ImplicitConvKernel(tileM: 16, tileN: 64, tileK: 16, regM: 2),
+        .. ProductTile.All.Select(tile => new ImplicitConvKernel(tile)),
+        .. ProductTile.OfSplits.Select(tile => new ImplicitConvKernel(tile, splits: true)),
+        .. ProductTile.All.Select(tile => new PointwiseConvKernel(new TiledGemmKernel(tile))),
+        .. ProductTile.OfSplits.Select(tile => new PointwiseConvKernel(new TiledGemmKernel(tile, splits: true))),
+        new DepthwiseConvKernel(rows: 2),
+        new DepthwiseConvKernel(rows: 4),
         new GroupedConvKernel(),
-        new BlockConvKernel(),
-        new UnstructuredConvKernel(),
+        new SparseConvKernel(WeightForm.Block, perThread: 1),
+        new SparseConvKernel(WeightForm.Block, perThread: 4),
+        new SparseConvKernel(WeightForm.Unstructured, perThread: 1),
+        new SparseConvKernel(WeightForm.Unstructured, perThread: 4),
     ];
 }

@@ -136,4 +136,17 @@ public static class DeviceOperators
     public static DeviceLaunch RebuildChannels(
         ComputeDevice device, DeviceView<float> feature, int pixels, DeviceView<int> kept, DeviceView<int> dropped, DeviceView<float> weights, DeviceView<float> bias, DeviceView<float> minimum) =>
         new(FeatureQuantization_Rebuild.Bind(device, feature, kept, dropped, weights, bias, minimum, pixels), LaunchShape.Linear(pixels, Threads) with { GroupsY = dropped.Length });
+
+    /// <summary>A stack of matrix products with the kernel of the lowest guess.</summary>
+    /// <param name="device">The device.</param>
+    /// <param name="shape">Sizes.</param>
+    /// <param name="epilogue">What is fused into the store.</param>
+    /// <param name="views">The matrices.</param>
+    public static DeviceLaunch Gemm(ComputeDevice device, GemmShape shape, GemmEpilogue epilogue, GemmViews views)
+    {
+        // A split needs memory between its kernels that nobody here would own.
+        DeviceGemmKernel kernel = DeviceGemmKernels.All
+            .Where(row => row.Supports(shape, epilogue, device.Limits) && row.WorkspaceValues(shape, device.Limits) == 0).MinBy(row => row.Cost(shape, device.Limits))!;
+        return kernel.Bind(device, shape, epilogue, views, default);
+    }
 }

@@ -1,4 +1,3 @@
-using System.Globalization;
 using CoInference.Kernels.Gpu.Programs;
 using CoInference.Kernels.Registry;
 
@@ -7,99 +6,104 @@ namespace CoInference.Kernels.Gpu.Layers;
 /// <summary>Tiled implicit matrix product (<see cref="Convolution.Implicit"/>) with one choice of tiles.</summary>
 internal sealed class ImplicitConvKernel : DeviceConvKernel
 {
-    private const int RegN = 4;
-    private readonly int _tileM;
-    private readonly int _tileN;
-    private readonly int _tileK;
-    private readonly int _regM;
-    private readonly int _threads;
+    private readonly ProductTile _tile;
+    private readonly bool _splits;
 
     /// <summary>A choice of tiles.</summary>
-    /// <param name="tileM">Output channels of a tile.</param>
-    /// <param name="tileN">Pixels of a tile.</param>
-    /// <param name="tileK">Taps loaded at once.</param>
-    /// <param name="regM">Output channels of a thread.</param>
-    /// <exception cref="ArgumentException">Threads would load parts of a row: the threads of a group are no multiple of both tile sides.</exception>
-    public ImplicitConvKernel(int tileM, int tileN, int tileK, int regM)
+    /// <param name="tile">The tiles.</param>
+    /// <param name="splits">Whether the taps are cut into shares that are summed in a second pass, for layers of few pixels.</param>
+    /// <exception cref="ArgumentException">A thread would gather patches of several pixels: the pixels of a tile do not divide the threads.</exception>
+    public ImplicitConvKernel(ProductTile tile, bool splits = false)
     {
-        (_tileM, _tileN, _tileK, _regM) = (tileM, tileN, tileK, regM);
-        _threads = tileM / regM * (tileN / RegN);
-        if (_threads % tileM != 0 || _threads % tileN != 0) throw new ArgumentException($"{_threads} threads do not load rows of {tileM} and {tileN} values.", nameof(tileM));
+        if (tile.Threads % tile.N != 0) throw new ArgumentException($"{tile.Threads} threads cannot share {tile.N} pixels evenly.", nameof(tile));
+        (_tile, _splits) = (tile, splits);
     }
 
-    public override string Name => string.Create(CultureInfo.InvariantCulture, $"conv.implicit.{_tileM}x{_tileN}");
+    public override string Name => $"conv.implicit.{_tile}{(_splits ? ".split" : "")}";
 
     public override WeightForm Form => WeightForm.Dense;
 
     public override bool Supports(ConvShape shape, DeviceLimits limits) =>
-        _threads <= limits.MaxGroupThreads && 4L * _tileK * (_tileM + _tileN) <= limits.SharedBytes;
+        _tile.Threads <= limits.MaxGroupThreads && _tile.SharedBytes(padding: 0) <= limits.SharedBytes
+        && shape.Groups * Splits(shape, limits) <= MostGroupsAlongZ && (!_splits || Splits(shape, limits) > 1);
 
     public override double Cost(ConvShape shape, double density, DeviceLimits limits)
     {
-        long tiles = Tiles(shape.OutChannels / shape.Groups, _tileM) * Tiles((long)shape.Batch * shape.OutHeight * shape.OutWidth, _tileN) * shape.Groups;
-        double products = (double)tiles * _tileM * _tileN * Tiles(TapCount(shape), _tileK) * _tileK;
-        // A value loaded from shared memory serves regM or RegN products.
-        double perProduct = 1 + (0.5 / _regM) + (0.5 / RegN);
-        return products * perProduct / Math.Min(1, tiles / (double)limits.ComputeUnits);
+        int splits = Splits(shape, limits);
+        double cost = _tile.Cost(Groups(shape) * splits, ProductTile.Tiles(TapCount(shape), splits), limits);
+        return splits == 1 ? cost : cost + ((1 + (2.0 * splits)) * OutputCount(shape) * PerValueMoved);
     }
 
     public override DeviceConvLayer Prepare(ComputeDevice device, ConvShape shape, Epilogue epilogue, ReadOnlySpan<float> weights, ReadOnlySpan<float> bias)
     {
         int outChannels = shape.OutChannels / shape.Groups, taps = TapCount(shape);
-        int padded = (outChannels + 3) / 4 * 4;
-        var packed = new float[shape.Groups * taps * padded];
+        int paddedTaps = ProductTile.Tiles(taps, _tile.K) * _tile.K;
+        int padded = ProductTile.Tiles(outChannels, _tile.M) * _tile.M;
+        var packed = new float[shape.Groups * paddedTaps * padded];
         for (int group = 0; group < shape.Groups; group++)
         {
             for (int channel = 0; channel < outChannels; channel++)
             {
                 for (int tap = 0; tap < taps; tap++)
-                    packed[(((group * taps) + tap) * padded) + channel] = weights[(((group * outChannels) + channel) * taps) + tap];
+                    packed[(((group * paddedTaps) + tap) * padded) + channel] = weights[(((group * outChannels) + channel) * taps) + tap];
             }
         }
 
-        var places = new int[3 * taps];
-        for (int tap = 0; tap < taps; tap++) (places[3 * tap], places[(3 * tap) + 1], places[(3 * tap) + 2]) = Tap(shape, tap);
-        return new Layer(this, device, shape, epilogue, padded, packed, bias, places);
+        return new Layer(device, shape, epilogue, this, padded, packed, bias, TapTable(shape, paddedTaps));
     }
 
-    private static long Tiles(long count, int tile) => (count + tile - 1) / tile;
+    // Taps of the padding lie nowhere: no bit of a mask, or a row below every image.
+    private static int[] TapTable(ConvShape shape, int paddedTaps)
+    {
+        var table = new int[2 * paddedTaps];
+        for (int tap = 0; tap < paddedTaps; tap++)
+            (table[2 * tap], table[(2 * tap) + 1]) = tap < TapCount(shape) ? Place(shape, tap) : (0, IsWide(shape) ? short.MaxValue << 16 : 0);
+        return table;
+    }
+
+    private long Groups(ConvShape shape) =>
+        (long)ProductTile.Tiles(shape.OutChannels / shape.Groups, _tile.M) * ProductTile.Tiles((long)shape.Batch * shape.OutHeight * shape.OutWidth, _tile.N) * shape.Groups;
+
+    private int Splits(ConvShape shape, DeviceLimits limits) => _splits ? _tile.Splits(Groups(shape), TapCount(shape), limits) : 1;
 
     private sealed class Layer : DeviceConvLayer
     {
-        private readonly ImplicitConvKernel _kernel;
-        private readonly ComputeDevice _device;
         private readonly ConvShape _shape;
         private readonly Epilogue _epilogue;
+        private readonly ImplicitConvKernel _kernel;
         private readonly int _padded;
         private readonly DeviceBuffer _weights;
         private readonly DeviceBuffer _bias;
         private readonly DeviceBuffer _taps;
 
-        public Layer(ImplicitConvKernel kernel, ComputeDevice device, ConvShape shape, Epilogue epilogue, int padded, ReadOnlySpan<float> weights, ReadOnlySpan<float> bias, ReadOnlySpan<int> taps)
+        public Layer(
+            ComputeDevice device, ConvShape shape, Epilogue epilogue, ImplicitConvKernel kernel, int padded, ReadOnlySpan<float> weights, ReadOnlySpan<float> bias, ReadOnlySpan<int> taps)
         {
-            (_kernel, _device, _shape, _epilogue, _padded) = (kernel, device, shape, epilogue, padded);
-            _weights = DeviceMemory.Upload(device, weights);
-            _bias = DeviceMemory.Upload(device, bias);
-            _taps = DeviceMemory.Upload(device, taps);
+            (Device, _shape, _epilogue, _kernel, _padded) = (device, shape, epilogue, kernel, padded);
+            _weights = Upload(weights);
+            _bias = Upload(bias);
+            _taps = Upload(taps);
         }
 
-        public override DeviceLaunch Bind(DeviceView<float> input, DeviceView<float> residual, DeviceView<float> output)
+        protected override ComputeDevice Device { get; }
+
+        public override long WorkspaceValues => _kernel.Splits(_shape, Device.Limits) is var splits and > 1 ? splits * OutputCount(_shape) : 0;
+
+        public override DeviceLaunch Bind(DeviceView<float> input, DeviceView<float> residual, DeviceView<float> output, DeviceView<float> workspace)
         {
-            bool isPointwise = _shape is { KernelHeight: 1, KernelWidth: 1, StrideY: 1, StrideX: 1, PadTop: 0, PadLeft: 0, PadBottom: 0, PadRight: 0 };
+            ProductTile tile = _kernel._tile;
+            int splits = _kernel.Splits(_shape, Device.Limits);
+            int tapTiles = ProductTile.Tiles(ProductTile.Tiles(TapCount(_shape), tile.K), splits);
+            DeviceView<float> added = _epilogue.HasResidual ? residual : output;
+            DeviceView<float> target = splits > 1 ? workspace : output;
+            bool inQuads = _shape.OutHeight * _shape.OutWidth % 4 == 0 && (added.Offset | target.Offset) % 4 == 0;
             DeviceKernel kernel = Convolution_Implicit.Bind(
-                _device, input, _weights.View<float>(), _bias.View<float>(), _epilogue.HasResidual ? residual : output, _taps.View<int>(), output,
-                Geometry(_shape, _epilogue, _padded), TapCount(_shape),
-                _epilogue.HasResidual ? 1 : 0, isPointwise ? 1 : 0, _kernel._tileM, _kernel._tileN, _kernel._tileK, _kernel._regM);
+                Device, input, _weights.View<float>(), _bias.View<float>(), added, _taps.View<int>(), target, Geometry(_shape, _epilogue, _padded), tapTiles,
+                _epilogue.HasResidual && splits == 1 ? 1 : 0, splits > 1 ? 1 : 0, IsWide(_shape) ? 1 : 0, inQuads ? 1 : 0, tile.M, tile.N, tile.K, tile.RegM, tile.RegN);
             long pixels = (long)_shape.Batch * _shape.OutHeight * _shape.OutWidth;
-            return new DeviceLaunch(kernel, new LaunchShape(
-                checked((int)Tiles(pixels, _kernel._tileN)), (int)Tiles(_shape.OutChannels / _shape.Groups, _kernel._tileM), _shape.Groups, _kernel._threads));
-        }
-
-        protected override void Dispose(bool disposing)
-        {
-            _weights.Dispose();
-            _bias.Dispose();
-            _taps.Dispose();
+            var shape = new LaunchShape(
+                ProductTile.Tiles(pixels, tile.N), ProductTile.Tiles(_shape.OutChannels / _shape.Groups, tile.M), _shape.Groups * splits, tile.Threads);
+            return new DeviceLaunch(kernel, shape, splits > 1 ? Join(_shape, _epilogue, splits, workspace, _bias.View<float>(), added, output) : null);
         }
     }
 }

@@ -2,22 +2,25 @@ using CoInference.Kernels.Gpu.Dialect;
 
 namespace CoInference.Kernels.Gpu.Programs;
 
-/// <summary>Convolutions that visit only the weights that are there: y = clamp(conv(x) + bias + residual). One group, NCHW.</summary>
+/// <summary>Convolutions that visit only the weights that are there: y = clamp(conv(x) + bias + residual). NCHW.</summary>
+/// <remarks>
+/// A thread computes several pixels, which lie as far apart as a group has threads: neighbouring threads load neighbouring values,
+/// and what is loaded of the weights serves all pixels of the thread.
+/// </remarks>
 internal static class SparseConvolution
 {
-    /// <summary>
-    /// Form <c>block</c>: a weight block is one tap times 16 output channels. One thread per pixel and block of output channels; an
-    /// input value that is loaded serves 16 products.
-    /// </summary>
+    /// <summary>Form <c>block</c>: a weight block is one tap times 16 output channels of a group. An input value that is loaded serves 16 products.</summary>
     /// <param name="x">Input.</param>
     /// <param name="blocks">Weights, 16 per block, in the order of <paramref name="taps"/>.</param>
-    /// <param name="starts">First block of each 16 output channels, and the number of all blocks at the end.</param>
-    /// <param name="taps">Per block three numbers: offset in the input, row and column relative to the first tap.</param>
+    /// <param name="starts">First block of each 16 output channels of each group, and the number of all blocks at the end.</param>
+    /// <param name="taps">Per block two numbers: offset in the input of a group, and its place (<see cref="Patch"/>).</param>
     /// <param name="bias">One value per output channel.</param>
     /// <param name="residual">Added before the clamp; the output itself when there is none.</param>
     /// <param name="y">Output; may be the residual's memory.</param>
     /// <param name="shape">Sizes.</param>
     /// <param name="hasResidual">1 when a residual is added.</param>
+    /// <param name="isWide">1 when a kernel has more than 32 places.</param>
+    /// <param name="perThread">Pixels of a thread.</param>
     [Kernel(MayAlias = true)]
     public static void Block(
         ArrayView<float> x,
@@ -28,40 +31,64 @@ internal static class SparseConvolution
         ArrayView<float> residual,
         ArrayView<float> y,
         ConvGeometry shape,
-        SpecializedValue<int> hasResidual)
+        SpecializedValue<int> hasResidual,
+        SpecializedValue<int> isWide,
+        SpecializedValue<int> perThread)
     {
         const int Channels = 16;
-        ArrayView<float> sums = LocalMemory.Allocate<float>(Channels);
+        ArrayView<float> sums = LocalMemory.Allocate<float>(Channels * perThread.Value);
+        ArrayView<float> weights = LocalMemory.Allocate<float>(Channels);
+        ArrayView<int> sources = LocalMemory.Allocate<int>(perThread.Value);
+        ArrayView<int> firstY = LocalMemory.Allocate<int>(perThread.Value);
+        ArrayView<int> firstX = LocalMemory.Allocate<int>(perThread.Value);
+        ArrayView<int> inside = LocalMemory.Allocate<int>(perThread.Value);
         int outPixels = shape.OutHeight * shape.OutWidth;
-        int pixel = (Grid.IdxX * Group.DimX) + Group.IdxX;
-        if (pixel < outPixels)
+        int start = (Grid.IdxX * Group.DimX * perThread) + Group.IdxX;
+        int blocksOfGroup = (shape.OutChannels + Channels - 1) / Channels;
+        int group = Grid.IdxY / blocksOfGroup;
+        Loop.Unroll();
+        for (int p = 0; p < perThread; p++) Locate(shape, start + (p * Group.DimX), group, isWide, p, sources, firstY, firstX, inside);
+        Loop.Unroll();
+        for (int i = 0; i < Channels * perThread; i++) sums[i] = 0;
+        int end = starts[Grid.IdxY + 1];
+        for (int block = starts[Grid.IdxY]; block < end; block++)
         {
-            int outY = pixel / shape.OutWidth;
-            int firstY = (outY * shape.StrideY) - shape.PadTop;
-            int firstX = ((pixel - (outY * shape.OutWidth)) * shape.StrideX) - shape.PadLeft;
-            int source = (Grid.IdxZ * shape.InChannels * shape.InHeight * shape.InWidth) + (firstY * shape.InWidth) + firstX;
+            int offset = taps[2 * block];
+            int place = taps[(2 * block) + 1];
             Loop.Unroll();
-            for (int i = 0; i < Channels; i++) sums[i] = 0;
-            int end = starts[Grid.IdxY + 1];
-            for (int block = starts[Grid.IdxY]; block < end; block++)
+            for (int i = 0; i < Channels; i += 4) RegisterTile.Keep(weights, i, Float4.Load(blocks, (block * Channels) + i));
+            Loop.Unroll();
+            for (int p = 0; p < perThread; p++)
             {
-                int inY = firstY + taps[(3 * block) + 1];
-                int inX = firstX + taps[(3 * block) + 2];
-                if (inY >= 0 && inY < shape.InHeight && inX >= 0 && inX < shape.InWidth)
+                float value = 0;
+                if (isWide == 0)
                 {
-                    float value = x[source + taps[3 * block]];
-                    Loop.Unroll();
-                    for (int i = 0; i < Channels; i++) sums[i] = MathF.FusedMultiplyAdd(blocks[(block * Channels) + i], value, sums[i]);
+                    if ((inside[p] & place) != 0) value = x[sources[p] + offset];
                 }
-            }
+                else
+                {
+                    if (Patch.Sees(shape, firstY[p], firstX[p], place)) value = x[sources[p] + offset];
+                }
 
+                Loop.Unroll();
+                for (int i = 0; i < Channels; i++) sums[(p * Channels) + i] = MathF.FusedMultiplyAdd(weights[i], value, sums[(p * Channels) + i]);
+            }
+        }
+
+        Loop.Unroll();
+        for (int p = 0; p < perThread; p++)
+        {
+            int pixel = start + (p * Group.DimX);
+            int image = pixel / outPixels;
+            Loop.Unroll();
             for (int i = 0; i < Channels; i++)
             {
-                int channel = (Grid.IdxY * Channels) + i;
-                if (channel < shape.OutChannels)
+                int channel = ((Grid.IdxY - (group * blocksOfGroup)) * Channels) + i;
+                if (pixel < shape.Batch * outPixels && channel < shape.OutChannels)
                 {
-                    int at = (((Grid.IdxZ * shape.OutChannels) + channel) * outPixels) + pixel;
-                    float sum = sums[i] + bias[channel];
+                    channel += group * shape.OutChannels;
+                    int at = (((image * shape.Groups * shape.OutChannels) + channel) * outPixels) + pixel - (image * outPixels);
+                    float sum = sums[(p * Channels) + i] + bias[channel];
                     if (hasResidual == 1) sum += residual[at];
                     y[at] = MathF.Min(MathF.Max(sum, shape.Minimum), shape.Maximum);
                 }
@@ -69,16 +96,18 @@ internal static class SparseConvolution
         }
     }
 
-    /// <summary>Form <c>unstructured</c>: single weights. One thread per result; all threads of a group read the same weights.</summary>
+    /// <summary>Form <c>unstructured</c>: single weights. All threads of a group read the same weights.</summary>
     /// <param name="x">Input.</param>
     /// <param name="values">Weights that are not zero, by output channel.</param>
     /// <param name="starts">First weight of each output channel, and the number of all weights at the end.</param>
-    /// <param name="taps">Per weight three numbers: offset in the input, row and column relative to the first tap.</param>
+    /// <param name="taps">Per weight two numbers: offset in the input of a group, and its place (<see cref="Patch"/>).</param>
     /// <param name="bias">One value per output channel.</param>
     /// <param name="residual">Added before the clamp; the output itself when there is none.</param>
     /// <param name="y">Output; may be the residual's memory.</param>
     /// <param name="shape">Sizes.</param>
     /// <param name="hasResidual">1 when a residual is added.</param>
+    /// <param name="isWide">1 when a kernel has more than 32 places.</param>
+    /// <param name="perThread">Pixels of a thread.</param>
     [Kernel(MayAlias = true)]
     public static void Unstructured(
         ArrayView<float> x,
@@ -89,31 +118,74 @@ internal static class SparseConvolution
         ArrayView<float> residual,
         ArrayView<float> y,
         ConvGeometry shape,
-        SpecializedValue<int> hasResidual)
+        SpecializedValue<int> hasResidual,
+        SpecializedValue<int> isWide,
+        SpecializedValue<int> perThread)
+    {
+        ArrayView<float> sums = LocalMemory.Allocate<float>(perThread.Value);
+        ArrayView<int> sources = LocalMemory.Allocate<int>(perThread.Value);
+        ArrayView<int> firstY = LocalMemory.Allocate<int>(perThread.Value);
+        ArrayView<int> firstX = LocalMemory.Allocate<int>(perThread.Value);
+        ArrayView<int> inside = LocalMemory.Allocate<int>(perThread.Value);
+        int outPixels = shape.OutHeight * shape.OutWidth;
+        int start = (Grid.IdxX * Group.DimX * perThread) + Group.IdxX;
+        int channel = Grid.IdxY;
+        Loop.Unroll();
+        for (int p = 0; p < perThread; p++)
+        {
+            Locate(shape, start + (p * Group.DimX), channel / shape.OutChannels, isWide, p, sources, firstY, firstX, inside);
+            sums[p] = 0;
+        }
+
+        int end = starts[channel + 1];
+        for (int i = starts[channel]; i < end; i++)
+        {
+            float weight = values[i];
+            int offset = taps[2 * i];
+            int place = taps[(2 * i) + 1];
+            Loop.Unroll();
+            for (int p = 0; p < perThread; p++)
+            {
+                if (isWide == 0)
+                {
+                    if ((inside[p] & place) != 0) sums[p] = MathF.FusedMultiplyAdd(weight, x[sources[p] + offset], sums[p]);
+                }
+                else
+                {
+                    if (Patch.Sees(shape, firstY[p], firstX[p], place)) sums[p] = MathF.FusedMultiplyAdd(weight, x[sources[p] + offset], sums[p]);
+                }
+            }
+        }
+
+        Loop.Unroll();
+        for (int p = 0; p < perThread; p++)
+        {
+            int pixel = start + (p * Group.DimX);
+            if (pixel < shape.Batch * outPixels)
+            {
+                int image = pixel / outPixels;
+                int at = (((image * shape.Groups * shape.OutChannels) + channel) * outPixels) + pixel - (image * outPixels);
+                float sum = sums[p] + bias[channel];
+                if (hasResidual == 1) sum += residual[at];
+                y[at] = MathF.Min(MathF.Max(sum, shape.Minimum), shape.Maximum);
+            }
+        }
+    }
+
+    // Where the p-th pixel of a thread reads. Pixels past the end see no tap.
+    private static void Locate(
+        ConvGeometry shape, int pixel, int group, int isWide, int p, ArrayView<int> sources, ArrayView<int> firstY, ArrayView<int> firstX, ArrayView<int> inside)
     {
         int outPixels = shape.OutHeight * shape.OutWidth;
-        int pixel = (Grid.IdxX * Group.DimX) + Group.IdxX;
-        int channel = Grid.IdxY;
-        if (pixel < outPixels)
-        {
-            int outY = pixel / shape.OutWidth;
-            int firstY = (outY * shape.StrideY) - shape.PadTop;
-            int firstX = ((pixel - (outY * shape.OutWidth)) * shape.StrideX) - shape.PadLeft;
-            int source = (Grid.IdxZ * shape.InChannels * shape.InHeight * shape.InWidth) + (firstY * shape.InWidth) + firstX;
-            float sum = 0;
-            int end = starts[channel + 1];
-            for (int i = starts[channel]; i < end; i++)
-            {
-                int inY = firstY + taps[(3 * i) + 1];
-                int inX = firstX + taps[(3 * i) + 2];
-                if (inY >= 0 && inY < shape.InHeight && inX >= 0 && inX < shape.InWidth)
-                    sum = MathF.FusedMultiplyAdd(values[i], x[source + taps[3 * i]], sum);
-            }
-
-            int at = (((Grid.IdxZ * shape.OutChannels) + channel) * outPixels) + pixel;
-            sum += bias[channel];
-            if (hasResidual == 1) sum += residual[at];
-            y[at] = MathF.Min(MathF.Max(sum, shape.Minimum), shape.Maximum);
-        }
+        int image = pixel / outPixels;
+        int place = pixel - (image * outPixels);
+        int outY = place / shape.OutWidth;
+        int y = (outY * shape.StrideY) - shape.PadTop;
+        int x = ((place - (outY * shape.OutWidth)) * shape.StrideX) - shape.PadLeft;
+        sources[p] = (((image * shape.Groups) + group) * shape.InChannels * shape.InHeight * shape.InWidth) + (y * shape.InWidth) + x;
+        firstY[p] = image < shape.Batch ? y : shape.InHeight;
+        firstX[p] = x;
+        inside[p] = 0;
+        if (isWide == 0) inside[p] = Patch.Inside(shape, firstY[p], x);
     }
 }
