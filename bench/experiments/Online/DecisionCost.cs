@@ -33,7 +33,7 @@ internal static class DecisionCost
         Scenario scenario = Scenario.All.First(one => one.Name == "mixed") with { Requests = Requests };
         var world = new SimulatedWorld(network.Table, profiles, scenario, seed: 1);
         OperatingConditions[] conditions = [.. Enumerable.Range(0, Requests).Select(world.Conditions)];
-        RequestConstraints[] constraints = [.. Enumerable.Range(0, Requests).Select(request => world.Constraints(request, Network.QosMs / 1000, network.MinAccuracy))];
+        RequestConstraints[] constraints = [.. Enumerable.Range(0, Requests).Select(request => world.Constraints(request, network.QosMs / 1000, network.MinAccuracy))];
         TargetOutcome[,] outcomes = new TargetOutcome[Requests, profiles.Count];
         for (int request = 0; request < Requests; request++)
         {

@@ -12,8 +12,11 @@ internal sealed class Network
     /// <summary>The device is so many times slower than the machine that recorded the times; emulated.</summary>
     public const double Slowdown = 10;
 
-    /// <summary>Latency that counts as in time: AutoScale's for a single image.</summary>
-    public const double QosMs = 50;
+    /// <summary>AutoScale's limit for a single image. It was set for networks that its devices can run in time.</summary>
+    private const double PaperQosMs = 50;
+
+    /// <summary>A network that the undisturbed device cannot run in the paper's time gets its own time and a quarter.</summary>
+    private const double OwnTimeFactor = 1.25;
 
     /// <summary>An answer may be so much less accurate than the network in f32.</summary>
     private const double AccuracyLoss = 0.01;
@@ -22,12 +25,16 @@ internal sealed class Network
     {
         Table = table;
         Profiles = TargetProfile.FromTable(table, EnergyModel.Default, Slowdown);
+        QosMs = Math.Max(PaperQosMs, Math.Ceiling(OwnTimeFactor * 1000 * Profiles[0].DeviceSeconds));
         MinAccuracy = table.Targets[0].Target.Accuracy - AccuracyLoss;
     }
 
     public TargetTable Table { get; }
 
     public IReadOnlyList<TargetProfile> Profiles { get; }
+
+    /// <summary>Latency that counts as in time.</summary>
+    public double QosMs { get; }
 
     public double MinAccuracy { get; }
 

@@ -8,7 +8,7 @@ namespace CoInference.Bench.Online;
 internal sealed class RecoveryTables(IReadOnlyList<Network> networks, int seeds)
 {
     private const int Frames = 2000, StepFrame = 300, AfterStep = 200, Window = 20, WindowHits = 18;
-    private const double Near = 1.1, SlowLinkMbps = 4, FastLinkMbps = 40, SlowEdge = 20;
+    private const double Near = 1.1, SlowLinkMbps = 4, FastLinkMbps = 100, SlowEdge = 20;
 
     private static readonly int[] Marks = [100, 200, 500, 1000, 1500, 2000];
 

@@ -14,7 +14,7 @@ namespace CoInference.Agent.Online;
 public sealed class AnsDecider : IOnlineDecider
 {
     private const int EdgeInputs = 7, LinkInputs = 2;
-    private const double SurpriseShare = 0.1, SurpriseDeviations = 4, DeviationRate = 0.1;
+    private const double SurpriseShare = 0.1, SurpriseDeviations = 4, DeviationRate = 0.1, SurpriseFloor = 0.02, MaxChange = 50;
 
     private readonly IReadOnlyList<TargetProfile> _profiles;
     private readonly AnsOptions _options;
@@ -94,8 +94,8 @@ public sealed class AnsDecider : IOnlineDecider
         double encode = _profiles[target].EncodeSeconds * _slowdowns[_device.ExecutorOf(target)];
         double edge = (outcome.EdgeSeconds + outcome.QueueSeconds + Math.Max(0, outcome.CodingSeconds - encode)) / _delayScale, wire = outcome.WireSeconds / _delayScale;
         bool surprised = _options.SeparateParts
-            ? _link.Learn(target, wire) | (outcome.Answered && _edge.Learn(target, edge))
-            : _edge.Learn(target, edge + wire);
+            ? _link.Learn(target, wire, certain: !outcome.Answered) | (outcome.Answered && _edge.Learn(target, edge, certain: false))
+            : _edge.Learn(target, edge + wire, certain: !outcome.Answered);
         _sinceEdge = 0;
         if (!_options.ForcedBackoff) return;
         _interval = surprised || !_forced ? ForcedInterval(_horizon) : Math.Min(Math.Max(_options.MaxForcedInterval, _interval), 2 * _interval);
@@ -153,13 +153,13 @@ public sealed class AnsDecider : IOnlineDecider
     {
         private readonly double[][] _contexts;
         private readonly DiscountedRegression _regression;
-        private readonly int _resetAfter;
+        private readonly bool _forgets;
         private double _deviation = double.NaN;
-        private int _surprises;
+        private SurpriseFilter _filter;
 
         public Part(double[][] contexts, AnsOptions options)
         {
-            (_contexts, _resetAfter) = (contexts, options.ResetAfter);
+            (_contexts, _forgets) = (contexts, options.ResetOnChange);
             _regression = new DiscountedRegression(new double[contexts[0].Length], options.Discount, options.Ridge);
         }
 
@@ -170,22 +170,19 @@ public sealed class AnsDecider : IOnlineDecider
 
         public double Width(int target) => Math.Sqrt(_regression.Uncertainty(_contexts[target]));
 
-        /// <summary>Takes in a delay and tells whether it was far from what was expected.</summary>
-        public bool Learn(int target, double delay)
+        /// <summary>Takes in a delay and tells whether it was far from what was expected. One that is certain is no accident: there was no answer at all.</summary>
+        public bool Learn(int target, double delay, bool certain)
         {
-            double residual = Math.Abs(delay - Predict(target));
-            bool surprise = !(residual <= (SurpriseShare * delay) + (SurpriseDeviations * _deviation));
-            _surprises = surprise ? _surprises + 1 : 0;
-            if (_resetAfter > 0 && _surprises >= _resetAfter)
-            {
-                _regression.Reset();
-                _surprises = 0;
-            }
-
+            double expected = Predict(target);
+            Surprise surprise = _filter.Judge(delay, expected, (SurpriseShare * delay) + (SurpriseDeviations * _deviation) + SurpriseFloor);
+            if (certain && surprise == Surprise.Once) surprise = Surprise.Again;
             if (double.IsNaN(_deviation)) _deviation = 0;
-            else if (!surprise) _deviation += DeviationRate * (residual - _deviation);
-            _regression.Observe(_contexts[target], delay);
-            return surprise;
+            else if (surprise == Surprise.None) _deviation += DeviationRate * (Math.Abs(delay - expected) - _deviation);
+
+            // Another load of the edge or another rate of the link scales all targets' delays alike: what was learned of their differences stays.
+            if (_forgets && surprise == Surprise.Again) _regression.Restart(expected > 0 ? Math.Clamp(delay / expected, 1 / MaxChange, MaxChange) : 1);
+            if (!_forgets || surprise != Surprise.Once) _regression.Observe(_contexts[target], delay);
+            return surprise != Surprise.None;
         }
     }
 }

@@ -44,16 +44,16 @@ public sealed record AnsOptions
     public bool ForcedBackoff { get; init; } = true;
 
     /// <summary>Longest interval of forced frames.</summary>
-    public int MaxForcedInterval { get; init; } = 24;
+    public int MaxForcedInterval { get; init; } = 32;
 
     /// <summary>Weight of an observation after the next one. Paper: 1, nothing is forgotten.</summary>
-    public double Discount { get; init; } = 0.9;
+    public double Discount { get; init; } = 0.99;
 
     /// <summary>Weight of the prior, that the edge and the link take no time. Paper: 1 to 8, on contexts that are not scaled.</summary>
-    public double Ridge { get; init; } = 0.01;
+    public double Ridge { get; init; } = 0.1;
 
-    /// <summary>So many surprises one after the other make a part forget everything. Paper: 0, never.</summary>
-    public int ResetAfter { get; init; } = 2;
+    /// <summary>Whether a delay far from what was expected is left out as an accident, and a second one in a row makes its part start over from what it knows, scaled. Paper: no.</summary>
+    public bool ResetOnChange { get; init; } = true;
 
     /// <summary>Whether link and edge have regressions of their own, fed with their own times; else one takes the sum. Paper: no.</summary>
     public bool SeparateParts { get; init; } = true;
@@ -71,7 +71,7 @@ public sealed record AnsOptions
         ForcedBackoff = false,
         Discount = 1,
         Ridge = 1,
-        ResetAfter = 0,
+        ResetOnChange = false,
         SeparateParts = false,
         TrackDevice = false,
     };
@@ -89,7 +89,6 @@ public sealed record AnsOptions
         if (!(Confidence >= 0) || !(Noise >= 0) || !(CoefficientNorm >= 0)) throw new ArgumentOutOfRangeException(nameof(Confidence), Confidence, "Confidence, noise and norm: expected 0 or more.");
         ArgumentOutOfRangeException.ThrowIfLessThan(FirstHorizon, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(MaxForcedInterval, 1);
-        ArgumentOutOfRangeException.ThrowIfNegative(ResetAfter);
         if (Objective == AnsObjective.Energy && !SeparateParts) throw new ArgumentOutOfRangeException(nameof(Objective), Objective, "Energy needs the parts of the latency: SeparateParts must be on.");
     }
 }

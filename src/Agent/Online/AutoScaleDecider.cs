@@ -1,3 +1,5 @@
+using System.Numerics;
+using System.Numerics.Tensors;
 using CoInference.Agent.Networks;
 using CoInference.Runtime.Targets;
 
@@ -18,8 +20,9 @@ public sealed class AutoScaleDecider : IOnlineDecider
     private readonly PartModel? _model;
     private readonly RequestConstraints[] _classes;
     private readonly bool[] _eligible;
-    private readonly double[] _values, _joules, _seconds, _accuracies;
+    private readonly double[] _values, _planningRates, _joules, _seconds, _accuracies, _accuracyRewards;
     private readonly int[] _visits, _stateVisits;
+    private readonly int _stride;
     private int _classCount, _row;
     private (int Row, int Target, double Reward) _pending = (-1, 0, 0);
 
@@ -38,14 +41,18 @@ public sealed class AutoScaleDecider : IOnlineDecider
         (_profiles, Network, Space) = (profiles, network, space ?? StateSpace.Paper);
         _random = new RandomSource(_options.Seed);
         _classes = new RequestConstraints[_options.ConstraintClasses];
-        _eligible = new bool[_classes.Length * profiles.Count];
+        if (_options.PlanningRate > 0) _model = new PartModel(profiles, Space.Count, DefaultBytesPerSecond, DefaultRoundTripSeconds, _options.LossPrior, _options.LossSeconds);
+        _stride = _model?.Stride ?? profiles.Count;
+        _eligible = new bool[_classes.Length * _stride];
         int rows = Space.Count * _classes.Length;
-        (_values, _visits, _stateVisits) = (new double[rows * profiles.Count], new int[rows * profiles.Count], new int[rows]);
-        (_joules, _seconds) = (new double[profiles.Count], new double[profiles.Count]);
+        (_values, _visits, _stateVisits) = (new double[rows * _stride], new int[rows * _stride], new int[rows]);
+        _planningRates = new double[_model is null ? 0 : rows * _stride];
+        Array.Fill(_planningRates, 1);
+        (_joules, _seconds, _accuracyRewards) = (new double[_stride], new double[_stride], new double[_stride]);
         _accuracies = [.. profiles.Select(profile => profile.Target.Accuracy)];
+        for (int i = 0; i < profiles.Count; i++) _accuracyRewards[i] = 100 * _options.AccuracyWeight * _accuracies[i];
         EnergyScale = profiles.Max(profile => profile.Power.Joules(profile.DeviceSeconds, 0, 0, 0, profile.DeviceSeconds, double.NaN));
         if (!(EnergyScale > 0)) EnergyScale = 1;
-        if (_options.PlanningRate > 0) _model = new PartModel(profiles, Space.Count, DefaultBytesPerSecond, DefaultRoundTripSeconds);
     }
 
     /// <inheritdoc/>
@@ -65,9 +72,9 @@ public sealed class AutoScaleDecider : IOnlineDecider
     {
         int state = Space.State(conditions), kind = Class(constraints);
         _row = (kind * Space.Count) + state;
-        Span<double> values = _values.AsSpan(_row * _profiles.Count, _profiles.Count);
-        ReadOnlySpan<bool> eligible = _eligible.AsSpan(kind * _profiles.Count, _profiles.Count);
-        if (_model is not null) Plan(_model, state, conditions, constraints, values);
+        if (_model is not null) Plan(_model, state, conditions, constraints);
+        ReadOnlySpan<double> values = _values.AsSpan(_row * _stride, _profiles.Count);
+        ReadOnlySpan<bool> eligible = _eligible.AsSpan(kind * _stride, _profiles.Count);
         int best = Best(values, eligible, null);
         Settle(values[best]);
         double epsilon = Math.Max(_options.EpsilonFloor, _options.Epsilon / (1 + (_stateVisits[_row] / _options.EpsilonHalvingVisits)));
@@ -82,9 +89,11 @@ public sealed class AutoScaleDecider : IOnlineDecider
         Settle(null);
         double reward = AutoScaleReward.Of(_options, constraints, _accuracies[target], outcome.Joules / EnergyScale, outcome.LatencySeconds, outcome.Answered);
         _pending = (row, target, reward);
-        _visits[(row * _profiles.Count) + target]++;
+        _visits[(row * _stride) + target]++;
         _stateVisits[row]++;
-        _model?.Learn(target, state, conditions, outcome);
+        if (_model is null) return;
+        _planningRates[(row * _stride) + target] = _options.PlanningRate;
+        _model.Learn(target, state, conditions, outcome);
     }
 
     /// <summary>The value of a target in a state.</summary>
@@ -92,7 +101,7 @@ public sealed class AutoScaleDecider : IOnlineDecider
     /// <param name="constraints">What a request asks for.</param>
     /// <param name="target">Index of the target.</param>
     public double Value(in OperatingConditions conditions, in RequestConstraints constraints, int target) =>
-        _values[(((Class(constraints) * Space.Count) + Space.State(conditions)) * _profiles.Count) + target];
+        _values[(((Class(constraints) * Space.Count) + Space.State(conditions)) * _stride) + target];
 
     /// <summary>The table as it is now; a reward that still waits for the next state is settled without one.</summary>
     public QTable ToTable()
@@ -103,7 +112,7 @@ public sealed class AutoScaleDecider : IOnlineDecider
         for (int row = 0; row < _stateVisits.Length; row++)
         {
             if (_stateVisits[row] == 0) continue;
-            rows.Add(new QTableRow(row / Space.Count, row % Space.Count, [.. _values.AsSpan(row * n, n)], [.. _visits.AsSpan(row * n, n)]));
+            rows.Add(new QTableRow(row / Space.Count, row % Space.Count, [.. _values.AsSpan(row * _stride, n)], [.. _visits.AsSpan(row * _stride, n)]));
         }
 
         return new QTable
@@ -130,6 +139,7 @@ public sealed class AutoScaleDecider : IOnlineDecider
         Array.Clear(_values);
         Array.Clear(_visits);
         Array.Clear(_stateVisits);
+        Array.Fill(_planningRates, 1);
         _classCount = 0;
         foreach (QTableConstraints one in table.Constraints) Class(new RequestConstraints(one.LatencyMs / 1000, one.Accuracy, false));
         foreach (QTableRow row in table.Rows)
@@ -138,9 +148,10 @@ public sealed class AutoScaleDecider : IOnlineDecider
             for (int i = 0; i < places.Length; i++)
             {
                 if (places[i] < 0) continue;
-                int cell = (at * _profiles.Count) + places[i];
+                int cell = (at * _stride) + places[i];
                 (_values[cell], _visits[cell]) = (row.Values[i], transfer ? Math.Min(1, row.Visits[i]) : row.Visits[i]);
                 _stateVisits[at] += _visits[cell];
+                if (_model is not null && _visits[cell] > 0) _planningRates[cell] = _options.PlanningRate;
             }
         }
     }
@@ -149,26 +160,42 @@ public sealed class AutoScaleDecider : IOnlineDecider
     private void Settle(double? nextBest)
     {
         if (_pending.Row < 0) return;
-        ref double value = ref _values[(_pending.Row * _profiles.Count) + _pending.Target];
-        value += _options.LearningRate * (_pending.Reward + (_options.Discount * (nextBest ?? 0)) - value);
+        ref double value = ref _values[(_pending.Row * _stride) + _pending.Target];
+        double error = _pending.Reward + (_options.Discount * (nextBest ?? 0)) - value;
+        value += _options.LearningRate * Math.Clamp(error, -_options.LargestError, _options.LargestError);
         _pending.Row = -1;
     }
 
-    private void Plan(PartModel model, int state, in OperatingConditions conditions, in RequestConstraints constraints, Span<double> values)
+    /// <summary>Moves the values of a state towards the rewards that the model expects there; those of targets that were never tried go all the way.</summary>
+    /// <remarks>
+    /// The third case, of targets that are not accurate enough, has no place here: with <see cref="AutoScaleOptions.ExcludeInaccurate"/> such
+    /// targets are not chosen, and without it their rewards teach it soon enough.
+    /// </remarks>
+    private void Plan(PartModel model, int state, in OperatingConditions conditions, in RequestConstraints constraints)
     {
         model.Predict(state, conditions, _joules, _seconds);
-        ReadOnlySpan<int> visits = _visits.AsSpan(_row * _profiles.Count, _profiles.Count);
-        double scale = 1 / EnergyScale, margin = 1 / (1 - _options.LatencyMargin), rate = _options.PlanningRate;
+        Span<double> values = _values.AsSpan(_row * _stride, _stride);
+        Span<double> rates = _planningRates.AsSpan(_row * _stride, _stride);
 
         // The next state's best value is about this one's, in the model: states change slowly against the discount.
-        double best = double.NegativeInfinity;
-        foreach (double value in values) best = Math.Max(best, value);
-        double future = _options.Discount * best;
-        for (int i = 0; i < values.Length; i++)
+        var future = new Vector<double>(_options.Discount * TensorPrimitives.Max<double>(values[.._profiles.Count]));
+        var limit = new Vector<double>(constraints.LatencySeconds * (1 - _options.LatencyMargin));
+        var never = new Vector<double>(PartModel.Never);
+        var perJoule = new Vector<double>(_options.EnergyWeight / EnergyScale);
+        var perSecond = new Vector<double>(1000 * _options.LatencyWeight);
+        var late = new Vector<double>(-_options.LatePenalty);
+        var lost = new Vector<double>(AutoScaleReward.Of(_options, constraints, 1, 1, 0, answered: false));
+        for (int i = 0; i < values.Length; i += Vector<double>.Count)
         {
-            bool reachable = _seconds[i] < double.PositiveInfinity;
-            double reward = AutoScaleReward.Of(_options, constraints, _accuracies[i], reachable ? _joules[i] * scale : 1, _seconds[i] * margin, reachable);
-            values[i] += (visits[i] == 0 || !reachable ? 1 : rate) * (reward + future - values[i]);
+            var seconds = new Vector<double>(_seconds, i);
+            var value = new Vector<double>(values[i..]);
+            var rate = new Vector<double>(rates[i..]);
+            Vector<double> reward = new Vector<double>(_accuracyRewards, i) - (perJoule * new Vector<double>(_joules, i))
+                + Vector.ConditionalSelect(Vector.LessThanOrEqual(seconds, limit), perSecond * seconds, late);
+            Vector<long> silent = Vector.GreaterThanOrEqual(seconds, never);
+            reward = Vector.ConditionalSelect(silent, lost, reward);
+            rate = Vector.ConditionalSelect(silent, Vector<double>.One, rate);
+            (value + (rate * (reward + future - value))).CopyTo(values[i..]);
         }
     }
 
@@ -212,7 +239,7 @@ public sealed class AutoScaleDecider : IOnlineDecider
         int place = Math.Min(_classCount, _classes.Length - 1);
         _classCount = place + 1;
         _classes[place] = constraints with { IsKey = false };
-        Span<bool> eligible = _eligible.AsSpan(place * _profiles.Count, _profiles.Count);
+        Span<bool> eligible = _eligible.AsSpan(place * _stride, _profiles.Count);
         bool any = false;
         for (int i = 0; i < eligible.Length; i++)
         {

@@ -3,8 +3,14 @@ namespace CoInference.Agent.Online;
 /// <summary>How AutoScale learns. <see cref="Paper"/> has the constants of Kim and Wu (MICRO 2020); the defaults differ where that works better.</summary>
 public sealed record AutoScaleOptions
 {
-    /// <summary>Share of the difference to a reward that a value takes over. Paper: 0.9.</summary>
-    public double LearningRate { get; init; } = 0.9;
+    /// <summary>Share of the difference to a reward that a value takes over. Paper: 0.9, which makes every accident of one request a belief.</summary>
+    public double LearningRate { get; init; } = 0.2;
+
+    /// <summary>Largest difference to a reward that is learned from at once, in percent of <see cref="AutoScaleDecider.EnergyScale"/>. Paper: no limit.</summary>
+    public double LargestError { get; init; } = 10;
+
+    /// <summary>Reward that <see cref="AutoScaleDecider.EnergyScale"/> costs. The paper does not name its unit; 10 keeps energy above the penalty for inaccurate answers.</summary>
+    public double EnergyWeight { get; init; } = 100;
 
     /// <summary>Weight of the next state's best value. Paper: 0.1; states that follow each other have little to do with each other.</summary>
     public double Discount { get; init; } = 0.1;
@@ -39,6 +45,12 @@ public sealed record AutoScaleOptions
     /// <summary>A modelled latency counts as in time when it is below the limit by this share.</summary>
     public double LatencyMargin { get; init; } = 0.05;
 
+    /// <summary>Share of requests to the edge that are taken to get no answer, before and beside own experience; for the model.</summary>
+    public double LossPrior { get; init; } = 0.002;
+
+    /// <summary>Seconds after which a request without an answer is given up; for the model, until it has happened.</summary>
+    public double LossSeconds { get; init; } = 0.5;
+
     /// <summary>Different requirements of requests that are told apart; further ones share the last place.</summary>
     public int ConstraintClasses { get; init; } = 4;
 
@@ -48,6 +60,9 @@ public sealed record AutoScaleOptions
     /// <summary>The paper's constants: no decay, no model, untried targets first because their value starts at 0 and rewards are negative.</summary>
     public static AutoScaleOptions Paper { get; } = new()
     {
+        LearningRate = 0.9,
+        LargestError = double.PositiveInfinity,
+        EnergyWeight = 10,
         EpsilonHalvingVisits = double.PositiveInfinity,
         EpsilonFloor = 0,
         LatencyWeight = 0.1,
@@ -66,8 +81,10 @@ public sealed record AutoScaleOptions
             if (!(value is >= 0 and <= 1)) throw new ArgumentOutOfRangeException(name, value, "Expected 0 to 1.");
         }
 
+        if (!(LargestError > 0) || !(EnergyWeight > 0)) throw new ArgumentOutOfRangeException(nameof(LargestError), LargestError, "Largest error and energy weight: expected positive numbers.");
         if (!(EpsilonHalvingVisits > 0)) throw new ArgumentOutOfRangeException(nameof(EpsilonHalvingVisits), EpsilonHalvingVisits, "Expected a positive number.");
         if (!(LatencyMargin is >= 0 and < 1)) throw new ArgumentOutOfRangeException(nameof(LatencyMargin), LatencyMargin, "Expected 0 to below 1.");
+        if (!(LossPrior is >= 0 and <= 1) || !(LossSeconds >= 0)) throw new ArgumentOutOfRangeException(nameof(LossPrior), LossPrior, "Loss: expected a share from 0 to 1 and seconds of 0 or more.");
         if (ConstraintClasses is < 1 or > 64) throw new ArgumentOutOfRangeException(nameof(ConstraintClasses), ConstraintClasses, "Expected 1 to 64.");
     }
 }

@@ -2,11 +2,11 @@ namespace CoInference.Agent.Online;
 
 /// <summary>
 /// AutoScale's reward, by three cases: not accurate enough, R = accuracy - 100; in time, R = -E + alpha latency + beta accuracy; late,
-/// R = -E + beta accuracy. Energy and accuracy are percentages, latency is in milliseconds.
+/// R = -E + beta accuracy. Accuracy is in percent, latency in milliseconds.
 /// </summary>
 /// <remarks>
-/// The paper does not say in which unit energy stands beside the constant 100; here it is in percent of a scale, that of the costliest
-/// target. A request without an answer has an accuracy of 0, and loses what a late one loses.
+/// The paper does not say in which unit energy stands beside the constant 100; here
+/// <see cref="AutoScaleOptions.EnergyWeight"/> is what the costliest target loses. A request without an answer has an accuracy of 0, and loses what a late one loses.
 /// </remarks>
 public static class AutoScaleReward
 {
@@ -20,9 +20,9 @@ public static class AutoScaleReward
     public static double Of(AutoScaleOptions options, in RequestConstraints constraints, double accuracy, double energyShare, double latencySeconds, bool answered)
     {
         ArgumentNullException.ThrowIfNull(options);
-        if (!answered) return -100 - (100 * energyShare) - options.LatePenalty;
+        if (!answered) return -100 - (options.EnergyWeight * energyShare) - options.LatePenalty;
         if (accuracy < constraints.Accuracy) return (100 * accuracy) - 100;
-        double reward = (-100 * energyShare) + (100 * options.AccuracyWeight * accuracy);
+        double reward = (-options.EnergyWeight * energyShare) + (100 * options.AccuracyWeight * accuracy);
         return latencySeconds <= constraints.LatencySeconds ? reward + (1000 * options.LatencyWeight * latencySeconds) : reward - options.LatePenalty;
     }
 }

@@ -8,10 +8,11 @@ namespace CoInference.Agent.Online;
 /// </summary>
 internal sealed class DeviceSlowdown
 {
-    private const double Rate = 0.4;
+    private const double Rate = 0.2, TolerableShare = 0.3, IdleForgetting = 0.99;
 
     private readonly int[] _executors;
     private readonly double[] _profiled, _seen;
+    private readonly SurpriseFilter[] _filters;
     private readonly int _count;
 
     /// <summary>Creates a model that has seen nothing.</summary>
@@ -33,6 +34,7 @@ internal sealed class DeviceSlowdown
 
         _count = known.Count;
         _seen = new double[states * _count];
+        _filters = new SurpriseFilter[_seen.Length];
     }
 
     /// <summary>Number of executors.</summary>
@@ -44,10 +46,34 @@ internal sealed class DeviceSlowdown
     /// <summary>Takes in the time of the device's layers.</summary>
     public void Learn(int target, int state, double deviceSeconds)
     {
-        if (!(_profiled[target] > 0)) return;
-        ref double seen = ref _seen[(state * _count) + _executors[target]];
+        bool ran = _profiled[target] > 0;
+        for (int executor = 0; executor < _count; executor++)
+        {
+            // A belief that keeps an executor from being used would never be put right: without news it goes back to the profile.
+            if (ran && executor == _executors[target]) continue;
+            ref double idle = ref _seen[(state * _count) + executor];
+            if (idle > 0) idle = 1 + (IdleForgetting * (idle - 1));
+        }
+
+        if (!ran) return;
+        int cell = (state * _count) + _executors[target];
+        ref double seen = ref _seen[cell];
         double now = deviceSeconds / _profiled[target];
-        seen = seen == 0 ? now : seen + (Rate * (now - seen));
+        if (seen == 0)
+        {
+            seen = now;
+            return;
+        }
+
+        switch (_filters[cell].Judge(now, seen, TolerableShare * seen))
+        {
+            case Surprise.None:
+                seen += Rate * (now - seen);
+                break;
+            case Surprise.Again:
+                seen = now;
+                break;
+        }
     }
 
     /// <summary>The slowdown of every executor in a state.</summary>

@@ -12,6 +12,7 @@ public sealed class DiscountedRegression
 {
     private readonly double[] _matrix, _inverse, _moments, _prior, _coefficients, _factor;
     private readonly double _discount, _ridge;
+    private bool _started;
 
     /// <summary>Creates a regression without observations.</summary>
     /// <param name="prior">Coefficients that hold without observations; as many as inputs.</param>
@@ -26,7 +27,7 @@ public sealed class DiscountedRegression
         int n = prior.Length;
         (_matrix, _inverse, _factor) = (new double[n * n], new double[n * n], new double[n * n]);
         (_moments, _coefficients) = (new double[n], new double[n]);
-        Reset();
+        Restart(1);
     }
 
     /// <summary>Number of inputs.</summary>
@@ -35,9 +36,12 @@ public sealed class DiscountedRegression
     /// <summary>Coefficients now.</summary>
     public ReadOnlySpan<double> Coefficients => _coefficients;
 
-    /// <summary>Forgets all observations.</summary>
-    public void Reset()
+    /// <summary>Forgets all observations but keeps what they taught, scaled, as the new prior.</summary>
+    /// <param name="factor">How many times larger values have become.</param>
+    public void Restart(double factor)
     {
+        for (int i = 0; i < Inputs; i++) _prior[i] = factor * (_started ? _coefficients[i] : _prior[i]);
+        _started = true;
         Array.Clear(_matrix);
         Array.Clear(_inverse);
         Array.Clear(_moments);

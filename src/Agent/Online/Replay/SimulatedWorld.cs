@@ -12,7 +12,7 @@ public sealed class SimulatedWorld
     private readonly TargetTable _table;
     private readonly Timeline _timeline;
     private readonly ILinkCapacity _up, _down;
-    private readonly double[] _scatter;
+    private readonly double[] _deviceScatter, _edgeScatter;
     private readonly double _serviceSeconds;
 
     /// <summary>Creates a world.</summary>
@@ -42,7 +42,9 @@ public sealed class SimulatedWorld
             _down = _up;
         }
 
-        _scatter = [.. table.Scatter.Order()];
+        double slowdown = profiles[0].DeviceSeconds * 1000 / table.Targets[0].DeviceMs;
+        _deviceScatter = Spread(table.Scatter, double.IsFinite(slowdown) ? Math.Max(1, (int)Math.Round(slowdown)) : 1);
+        _edgeScatter = Spread(table.Scatter, 1);
         _serviceSeconds = profiles.Max(profile => profile.EdgeSeconds);
     }
 
@@ -60,7 +62,7 @@ public sealed class SimulatedWorld
     public TargetOutcome Outcome(int request, int target)
     {
         TargetProfile profile = Profiles[target];
-        double slowdown = _table.Slowdown(profile.Target, _timeline.ProcessorLoad[request], _timeline.MemoryLoad[request]) * Scatter(_timeline.DeviceScatter[request]);
+        double slowdown = _table.Slowdown(profile.Target, _timeline.ProcessorLoad[request], _timeline.MemoryLoad[request]) * Scatter(_deviceScatter, _timeline.DeviceScatter[request]);
         double device = profile.DeviceSeconds * slowdown, start = Start(request), signal = Signal(start);
         if (profile.Target.Placement == TargetPlacement.Device)
             return new TargetOutcome(device, 0, 0, 0, 0, 0, profile.Power.Joules(device, 0, 0, 0, device, signal), false, true);
@@ -68,7 +70,7 @@ public sealed class SimulatedWorld
         double encode = profile.EncodeSeconds * slowdown, sending = start + device + encode, half = Scenario.RoundTripMs / 2000;
         double deadline = start + (Scenario.TimeoutMs / 1000), sent = _up.Finish(sending, profile.Target.PayloadBytes);
         double edgeFactor = _timeline.EdgeSlowdown[request];
-        double wait = _timeline.Waiting[request] * _serviceSeconds * edgeFactor, edge = profile.EdgeSeconds * edgeFactor * Scatter(_timeline.EdgeScatter[request]);
+        double wait = _timeline.Waiting[request] * _serviceSeconds * edgeFactor, edge = profile.EdgeSeconds * edgeFactor * Scatter(_edgeScatter, _timeline.EdgeScatter[request]);
         double replying = sent + half + wait + edge, received = _down.Finish(Math.Min(replying, deadline), profile.ReplyBytes);
         if (replying > deadline || received + half > deadline)
         {
@@ -90,5 +92,9 @@ public sealed class SimulatedWorld
 
     private double Signal(double time) => _timeline.SlotSignal is { } slots ? slots[Math.Min((int)(time / Timeline.SlotSeconds), slots.Length - 1)] : double.NaN;
 
-    private double Scatter(double place) => _scatter[Math.Min((int)(place * _scatter.Length), _scatter.Length - 1)];
+    private static double Scatter(double[] scatter, double place) => scatter[Math.Min((int)(place * scatter.Length), scatter.Length - 1)];
+
+    /// <summary>Recorded scatter of runs that are so many times longer: what hit one of several short runs is spread over the long one.</summary>
+    private static double[] Spread(IReadOnlyList<double> scatter, int runs) =>
+        [.. Enumerable.Range(0, scatter.Count).Select(first => Enumerable.Range(first, runs).Average(run => scatter[run % scatter.Count])).Order()];
 }
