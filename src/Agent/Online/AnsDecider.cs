@@ -9,7 +9,7 @@ namespace CoInference.Agent.Online;
 /// </summary>
 /// <remarks>
 /// Contexts and delays are scaled to about 1. What differs from the paper is an option of <see cref="AnsOptions"/>: regressions of their own
-/// for link and edge, so that a delay is not blamed on the wrong part, forgetting, and forced frames that grow rare while nothing changes.
+/// for link and edge, so that a delay is not blamed on the wrong part, forgetting, and forced frames that grow rare while they bring nothing.
 /// </remarks>
 public sealed class AnsDecider : IOnlineDecider
 {
@@ -24,6 +24,7 @@ public sealed class AnsDecider : IOnlineDecider
     private readonly bool[] _crosses;
     private readonly double _delayScale, _byteScale;
     private int _frame, _horizon, _interval, _sinceEdge;
+    private double _avoidedCost;
     private bool _forced;
 
     /// <summary>Creates a decider that has learned nothing.</summary>
@@ -76,8 +77,10 @@ public sealed class AnsDecider : IOnlineDecider
         else Array.Fill(_slowdowns, 1);
         double weight = constraints.IsKey ? _options.KeyWeight : _options.OtherWeight;
         double width = _options.Alpha(_horizon, EdgeInputs) * Math.Sqrt(1 - weight);
-        int best = Cheapest(conditions, constraints, width, _forced);
-        return best >= 0 ? best : Cheapest(conditions, constraints, width, edgeOnly: false);
+        (int best, _avoidedCost) = Cheapest(conditions, constraints, width, edgeOnly: false);
+        if (!_forced || _crosses[best]) return best;
+        int edge = Cheapest(conditions, constraints, width, edgeOnly: true).Target;
+        return edge >= 0 ? edge : best;
     }
 
     /// <inheritdoc/>
@@ -93,15 +96,21 @@ public sealed class AnsDecider : IOnlineDecider
         // Encoding is the device's and profiled; what is left of the coding time is the edge's decoder.
         double encode = _profiles[target].EncodeSeconds * _slowdowns[_device.ExecutorOf(target)];
         double edge = (outcome.EdgeSeconds + outcome.QueueSeconds + Math.Max(0, outcome.CodingSeconds - encode)) / _delayScale, wire = outcome.WireSeconds / _delayScale;
-        bool surprised = _options.SeparateParts
-            ? _link.Learn(target, wire, certain: !outcome.Answered) | (outcome.Answered && _edge.Learn(target, edge, certain: false))
-            : _edge.Learn(target, edge + wire, certain: !outcome.Answered);
+        if (!_options.SeparateParts) _edge.Learn(target, edge + wire, certain: !outcome.Answered);
+        else
+        {
+            _link.Learn(target, wire, certain: !outcome.Answered);
+            if (outcome.Answered) _edge.Learn(target, edge, certain: false);
+        }
+
         _sinceEdge = 0;
         if (!_options.ForcedBackoff) return;
-        _interval = surprised || !_forced ? ForcedInterval(_horizon) : Math.Min(Math.Max(_options.MaxForcedInterval, _interval), 2 * _interval);
+        double cost = _options.Objective == AnsObjective.Energy ? outcome.Joules : outcome.LatencySeconds;
+        bool better = outcome.Answered && cost < _avoidedCost;
+        _interval = better || !_forced ? ForcedInterval(_horizon) : Math.Min(Math.Max(_options.MaxForcedInterval, _interval), 2 * _interval);
     }
 
-    private int Cheapest(in OperatingConditions conditions, in RequestConstraints constraints, double width, bool edgeOnly)
+    private (int Target, double Cost) Cheapest(in OperatingConditions conditions, in RequestConstraints constraints, double width, bool edgeOnly)
     {
         int best = -1;
         (int Class, double Cost) lowest = default;
@@ -134,7 +143,7 @@ public sealed class AnsDecider : IOnlineDecider
             (best, lowest) = (i, (kind, cost));
         }
 
-        return best;
+        return (best, lowest.Cost);
     }
 
     private double Joules(TargetProfile profile, double device, double encode, double latency, double signalDbm)
@@ -170,8 +179,8 @@ public sealed class AnsDecider : IOnlineDecider
 
         public double Width(int target) => Math.Sqrt(_regression.Uncertainty(_contexts[target]));
 
-        /// <summary>Takes in a delay and tells whether it was far from what was expected. One that is certain is no accident: there was no answer at all.</summary>
-        public bool Learn(int target, double delay, bool certain)
+        /// <summary>Takes in a delay. One that is certain is no accident: there was no answer at all.</summary>
+        public void Learn(int target, double delay, bool certain)
         {
             double expected = Predict(target);
             Surprise surprise = _filter.Judge(delay, expected, (SurpriseShare * delay) + (SurpriseDeviations * _deviation) + SurpriseFloor);
@@ -182,7 +191,6 @@ public sealed class AnsDecider : IOnlineDecider
             // Another load of the edge or another rate of the link scales all targets' delays alike: what was learned of their differences stays.
             if (_forgets && surprise == Surprise.Again) _regression.Restart(expected > 0 ? Math.Clamp(delay / expected, 1 / MaxChange, MaxChange) : 1);
             if (!_forgets || surprise != Surprise.Once) _regression.Observe(_contexts[target], delay);
-            return surprise != Surprise.None;
         }
     }
 }

@@ -40,7 +40,7 @@ public sealed record AnsOptions
     /// <summary>Every horizon^exponent frames the edge is asked at least once. Paper: 0.25.</summary>
     public double ForcedExponent { get; init; } = 0.25;
 
-    /// <summary>Whether the interval of forced frames doubles, up to <see cref="MaxForcedInterval"/>, as long as they bring nothing new. Paper: no.</summary>
+    /// <summary>Whether the interval of forced frames doubles, up to <see cref="MaxForcedInterval"/>, as long as they are worse than what they were forced in place of. Paper: no.</summary>
     public bool ForcedBackoff { get; init; } = true;
 
     /// <summary>Longest interval of forced frames.</summary>

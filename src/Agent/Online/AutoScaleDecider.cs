@@ -12,7 +12,8 @@ namespace CoInference.Agent.Online;
 /// </summary>
 public sealed class AutoScaleDecider : IOnlineDecider
 {
-    private const double DefaultBytesPerSecond = 2.5e6, DefaultRoundTripSeconds = 0.01;
+    // A good wireless link: what has not been used is worth a try.
+    private const double DefaultBytesPerSecond = 6.25e6, DefaultRoundTripSeconds = 0.005;
 
     private readonly IReadOnlyList<TargetProfile> _profiles;
     private readonly AutoScaleOptions _options;

@@ -1,4 +1,5 @@
 using System.Globalization;
+using CoInference.Agent.Online;
 using CoInference.Agent.Online.Replay;
 using CoInference.Cli.Rendering;
 using CoInference.Runtime.Energy;
@@ -22,7 +23,7 @@ internal sealed class ReplayVerb : Verb
     public string Scenario { get; set; } = "mixed";
 
     /// <summary>Deciders.</summary>
-    [Option("decider", Separator = ',', Default = new[] { "autoscale", "ans", "ans-energy", "device", "edge", "static", "oracle" }, MetaValue = "NAME,...", HelpText = "Deciders: autoscale, autoscale-paper, ans, ans-energy, ans-paper, oracle, device, edge, static, static:TARGET.")]
+    [Option("decider", Separator = ',', Default = new[] { "autoscale", "ans", "ans-energy", "device", "edge", "static", "oracle" }, MetaValue = "NAME,...", HelpText = "Deciders: autoscale, autoscale-bins, autoscale-paper, ans, ans-energy, ans-paper, oracle, device, edge, static, static:TARGET.")]
     public IEnumerable<string> Deciders { get; set; } = [];
 
     /// <summary>Latency that counts as in time.</summary>
@@ -89,6 +90,10 @@ internal sealed class ReplayVerb : Verb
         if (Seeds is < 1 or > 1000) throw new UsageException($"--seeds {Seeds}: expected 1 to 1000.");
         if (Requests is < 1 or > 1_000_000) throw new UsageException($"--requests {Requests}: expected 1 to 1000000.");
         if (!(Slowdown is >= 1 and <= 10_000)) throw new UsageException($"--slowdown {Slowdown}: expected 1 to 10000.");
+        string[] deciders = [.. Deciders];
+        if (deciders.Length == 0) throw new UsageException("--decider: expected at least one name.");
+        if (deciders.FirstOrDefault(name => !OnlineDeciders.Names.Contains(name) && !name.StartsWith(OnlineDeciders.StaticPrefix, StringComparison.Ordinal)) is { } unknown)
+            throw new UsageException($"--decider {unknown}: expected {string.Join(", ", OnlineDeciders.Names)} or {OnlineDeciders.StaticPrefix}TARGET.");
         string[] traces = [.. Trace];
         if (traces.Length > 2) throw new UsageException($"--trace {string.Join(',', traces)}: expected one trace towards the edge and at most one back.");
         Scenario scenario = Agent.Online.Replay.Scenario.Find(Scenario);
@@ -97,7 +102,7 @@ internal sealed class ReplayVerb : Verb
             Table = TargetTable.Load(Targets),
             Energy = Energy is null ? EnergyModel.Default : EnergyModel.Load(Energy),
             Scenario = scenario with { Requests = Requests ?? scenario.Requests },
-            Deciders = [.. Deciders],
+            Deciders = deciders,
             QosMs = qos,
             MinAccuracy = MinAccuracy,
             Seeds = [.. Enumerable.Range(Seed, Seeds).Select(seed => (long)seed)],

@@ -58,6 +58,14 @@ public sealed class SimulatedWorld
     public OperatingConditions Conditions(int request) => new(
         _timeline.ProcessorLoad[request], _timeline.MemoryLoad[request], double.NaN, double.NaN, Signal(Start(request)), double.NaN, double.NaN);
 
+    /// <summary>The conditions of all requests of a world.</summary>
+    /// <inheritdoc cref="SimulatedWorld(TargetTable, IReadOnlyList{TargetProfile}, Scenario, long, PacketTrace, PacketTrace)" path="/param|/exception"/>
+    public static IReadOnlyList<OperatingConditions> Record(TargetTable table, IReadOnlyList<TargetProfile> profiles, Scenario scenario, long seed, PacketTrace? up = null)
+    {
+        var world = new SimulatedWorld(table, profiles, scenario, seed, up);
+        return [.. Enumerable.Range(0, scenario.Requests).Select(world.Conditions)];
+    }
+
     /// <summary>What a target takes for a request.</summary>
     public TargetOutcome Outcome(int request, int target)
     {
