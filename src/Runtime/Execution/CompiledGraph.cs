@@ -26,7 +26,7 @@ internal sealed unsafe class CompiledGraph
 
         Plan = plan;
         Specs = plan.Describe();
-        _prepared = [.. plan.Steps.Select(step => step.Operation.Prepare(step.Variant, randomWeights: false))];
+        _prepared = [.. plan.Steps.Select((step, i) => options.SharedWeights?.Prepare(step, Specs[i]) ?? step.Operation.Prepare(step.Variant, randomWeights: false))];
         foreach (PreparedStep prepared in _prepared) _scratchBytes = Math.Max(_scratchBytes, prepared.ScratchBytes?.Invoke(options.EffectiveThreads) ?? 0);
         _arenaBytes = Arena.Plan(plan);
         long limit = ExecutionLimits.Default.MaxLiveBytes * Math.Max(1, options.BatchSize / Repeats);
