@@ -12,6 +12,8 @@ namespace CoInference.Cli.Verbs;
 [Verb("record", HelpText = "Measure every way to answer with a network (threads, precision, whole offload, cuts) for 'replay'.")]
 internal sealed class RecordVerb : Verb
 {
+    private const int CalibrationImages = 64;
+
     /// <summary>ONNX file.</summary>
     [Value(0, MetaName = "MODEL", Required = true, HelpText = "ONNX file of an image classifier.")]
     public string Model { get; set; } = "";
@@ -49,7 +51,7 @@ internal sealed class RecordVerb : Verb
         var options = new TargetRecorderOptions { Preprocessing = Preprocessing.Parse(Preprocess), Bits = bits, Integer = Integer is null ? null : OnnxModel.Load(Integer) };
         Graph graph = OnnxModel.Load(Model);
         DataSource data = DataOptions.Source(Data, graph);
-        ImageSet images = data.Load(Split.Test, Images), calibration = data.Load(Split.Train, Runtime.Plans.BundleCompiler.CodecImages);
+        ImageSet images = data.Load(Split.Test, Images), calibration = data.Load(Split.Train, CalibrationImages);
         TargetTable table = await terminal.ProgressAsync("record", update => Task.Run(() => TargetRecorder.Record(
             graph, Path.GetFileNameWithoutExtension(Model), images, calibration, options,
             new ImmediateProgress<(double Share, string Text)>(progress => update(progress.Share, progress.Text)), cancellation), cancellation)).ConfigureAwait(false);

@@ -34,7 +34,8 @@ public sealed record TargetRecorderOptions
 /// <summary>Measures every way to answer with one network on this host, for decisions in simulated time.</summary>
 public sealed class TargetRecorder
 {
-    private const int TimedImages = 16, ScatterSamples = 400;
+    private const int TimedImages = 16, MostSamples = 1_000_000, ScatterSamples = 400;
+    private const double DisturbedMilliseconds = 1000;
 
     private readonly Graph _graph;
     private readonly ImageSet _images, _calibration;
@@ -172,7 +173,7 @@ public sealed class TargetRecorder
     private (IReadOnlyList<Interference> Interference, IReadOnlyList<double> Scatter) Disturbed(CancellationToken cancellation)
     {
         // Single runs: a co-runner that works for a share of each period hits some runs and spares others, and the mean is what counts.
-        TimingOptions single = _timing with { MinSampleMicroseconds = 0, Samples = ScatterSamples, MaxMilliseconds = 3 * _options.MaxMilliseconds };
+        TimingOptions single = _timing with { MinSampleMicroseconds = 0, Samples = MostSamples, MaxMilliseconds = DisturbedMilliseconds };
         var curves = new List<Interference>();
         double[] scatter = [];
         foreach ((Graph graph, string precision) in (ReadOnlySpan<(Graph, string)>)(_options.Integer is { } integer ? [(_graph, "f32"), (integer, "i8")] : [(_graph, "f32")]))
@@ -182,7 +183,7 @@ public sealed class TargetRecorder
                 using Session session = Session.Create(graph, new SessionOptions { Threads = threads });
                 var run = new SessionRun(session);
                 Timing calm = Timing.Measure(run.Run, single, cancellation);
-                if (scatter.Length == 0) scatter = [.. calm.SamplesUs.Select(sample => Math.Round(sample / calm.MedianUs, 4))];
+                if (scatter.Length == 0) scatter = [.. calm.SamplesUs.Where((_, i) => i % Math.Max(1, calm.Count / ScatterSamples) == 0).Select(sample => Math.Round(sample / calm.MedianUs, 4))];
                 double undisturbed = calm.SamplesUs.Average();
                 foreach ((string kind, Func<double, CoRunners> start) in (ReadOnlySpan<(string, Func<double, CoRunners>)>)[(Interference.Processor, CoRunners.Computing), (Interference.Memory, CoRunners.Streaming)])
                 {

@@ -35,12 +35,13 @@ public sealed record ReplayPoint(int Target, int Best, double LatencyMs, double 
 /// <param name="OverOracle">Energy over the oracle's, in the same worlds, less 1.</param>
 /// <param name="LatencyMs">Mean latency.</param>
 /// <param name="Violations">Share of requests not answered in time.</param>
+/// <param name="EnergyPerAnswerMj">Energy of all requests over the number of answers in time, in millijoules, modelled.</param>
 /// <param name="Right">Share of right choices; see <see cref="ReplayRun.Tolerance"/>.</param>
 /// <param name="RightAfter100">That share from the 101st request on; 0 in shorter runs.</param>
 /// <param name="LatencyRegretMs">Latency above that of the fastest target, summed over all requests.</param>
 /// <param name="Points">The requests of the first seed.</param>
 public sealed record ReplayedDecider(
-    string Decider, SeedMean EnergyMj, SeedMean OverOracle, SeedMean LatencyMs, SeedMean Violations, SeedMean Right, SeedMean RightAfter100, SeedMean LatencyRegretMs,
+    string Decider, SeedMean EnergyMj, SeedMean OverOracle, SeedMean LatencyMs, SeedMean Violations, SeedMean EnergyPerAnswerMj, SeedMean Right, SeedMean RightAfter100, SeedMean LatencyRegretMs,
     IReadOnlyList<ReplayPoint> Points);
 
 /// <summary>How deciders did in one scenario with one network, in simulated time.</summary>
@@ -116,6 +117,7 @@ public sealed record ReplayReport
             Each(run => (run.Sum(request => request.Outcome.Joules) / run.Sum(request => request.BestOutcome.Joules)) - 1),
             Each(run => 1000 * run.Average(request => request.Outcome.LatencySeconds)),
             Each(run => run.Average(request => request.InTime ? 0.0 : 1)),
+            Each(run => 1000 * run.Sum(request => request.Outcome.Joules) / Math.Max(1, run.Count(request => request.InTime))),
             Each(run => run.Average(request => request.Right ? 1.0 : 0)),
             Each(run => run.Length > Learning ? run.Skip(Learning).Average(request => request.Right ? 1.0 : 0) : 0),
             Each(run => 1000 * run.Sum(request => request.Outcome.LatencySeconds - Math.Min(request.Outcome.LatencySeconds, request.ShortestSeconds))),

@@ -1,0 +1,85 @@
+using System.Globalization;
+using CoInference.Agent.Online;
+using CoInference.Agent.Online.Replay;
+
+namespace CoInference.Bench.Online;
+
+/// <summary>The regret of ANS while nothing changes, and the frames it needs when something does.</summary>
+internal sealed class RecoveryTables(IReadOnlyList<Network> networks, int seeds)
+{
+    private const int Frames = 2000, StepFrame = 300, AfterStep = 200, Window = 20, WindowHits = 18;
+    private const double Near = 1.1, SlowLinkMbps = 4, FastLinkMbps = 40, SlowEdge = 20;
+
+    private static readonly int[] Marks = [100, 200, 500, 1000, 1500, 2000];
+
+    public void Print(TextWriter output)
+    {
+        output.WriteLine();
+        output.WriteLine("### Cumulative latency regret of ANS in the steady scenario, ms");
+        output.WriteLine();
+        output.WriteLine($"| network | decider | {string.Join(" | ", Marks.Select(mark => $"{mark} frames"))} | per frame in the first 100 | in the last 500 |");
+        output.WriteLine("|---|---|" + string.Concat(Enumerable.Repeat("---:|", Marks.Length + 2)));
+        foreach (Network network in networks)
+        {
+            foreach (string name in (string[])["ans", "ans-paper"]) PrintRegret(network, name, output);
+        }
+
+        output.WriteLine();
+        output.WriteLine($"### Frames from a step to within {100 * (Near - 1):F0} % of the fastest target");
+        output.WriteLine();
+        output.WriteLine($"The first frame from which at least {WindowHits} of {Window} frames are within {100 * (Near - 1):F0} % of the fastest target of their frame; median and most over {seeds} seeds; at most {AfterStep - Window} are looked at.");
+        output.WriteLine();
+        output.WriteLine("| network | step | fastest before | fastest after | ans | ans-paper |");
+        output.WriteLine("|---|---|---|---|---:|---:|");
+        foreach (Network network in networks)
+        {
+            PrintStep(network, $"link {FastLinkMbps} to {SlowLinkMbps} Mbit/s", new Scenario { Name = "step", Signal = null, LinkMbps = Step(FastLinkMbps, SlowLinkMbps) }, output);
+            PrintStep(network, $"link {SlowLinkMbps} to {FastLinkMbps} Mbit/s", new Scenario { Name = "step", Signal = null, LinkMbps = Step(SlowLinkMbps, FastLinkMbps) }, output);
+            PrintStep(network, $"edge {SlowEdge} times slower", new Scenario { Name = "step", EdgeSlowdown = Step(1, SlowEdge) }, output);
+            PrintStep(network, $"edge {SlowEdge} times faster", new Scenario { Name = "step", EdgeSlowdown = Step(SlowEdge, 1) }, output);
+        }
+    }
+
+    private void PrintRegret(Network network, string name, TextWriter output)
+    {
+        ReplayedRequest[][] runs = Run(network, Scenario.All[0] with { Requests = Frames }, name);
+        double Until(int frame) => runs.Average(run => run.Take(frame).Sum(Regret));
+        string cells = string.Join(" | ", Marks.Select(mark => Text(Until(mark), 1)));
+        output.WriteLine($"| {network.Table.Network} | {name} | {cells} | {Text(Until(100) / 100, 3)} | {Text((Until(Frames) - Until(Frames - 500)) / 500, 3)} |");
+    }
+
+    private void PrintStep(Network network, string what, Scenario scenario, TextWriter output)
+    {
+        scenario = scenario with { Requests = StepFrame + AfterStep };
+        string Name(int target) => network.Profiles[target].Target.Name;
+        int[] fastest = [.. ((int[])[StepFrame - 1, StepFrame]).Select(frame => Enumerable.Range(0, network.Profiles.Count)
+            .Where(target => network.Profiles[target].Target.Accuracy >= network.MinAccuracy)
+            .MinBy(target => new SimulatedWorld(network.Table, network.Profiles, scenario, 0).Outcome(frame, target).LatencySeconds))];
+        string cells = string.Join(" | ", ((string[])["ans", "ans-paper"]).Select(name =>
+        {
+            int[] frames = [.. Run(network, scenario, name).Select(FramesToRecover).Order()];
+            return $"{frames[frames.Length / 2]} ({frames[^1]})";
+        }));
+        output.WriteLine($"| {network.Table.Network} | {what} | {Name(fastest[0])} | {Name(fastest[1])} | {cells} |");
+    }
+
+    private ReplayedRequest[][] Run(Network network, Scenario scenario, string name)
+    {
+        Func<IForesight, long, IOnlineDecider> make = network.Deciders(scenario).Maker(name);
+        return [.. network.Worlds(scenario, seeds).Select((world, seed) => world.Run(foresight => make(foresight, seed)))];
+    }
+
+    private static LevelProcess Step(double before, double after) => new([before, after], 0, [StepFrame * 0.1]);
+
+    private static int FramesToRecover(ReplayedRequest[] run)
+    {
+        bool[] near = [.. run.Skip(StepFrame).Select(request => request.Outcome.LatencySeconds <= Near * request.ShortestSeconds)];
+        int first = 0;
+        while (first < AfterStep - Window && near.AsSpan(first, Window).Count(true) < WindowHits) first++;
+        return first;
+    }
+
+    private static double Regret(ReplayedRequest request) => 1000 * Math.Max(0, request.Outcome.LatencySeconds - request.ShortestSeconds);
+
+    private static string Text(double value, int digits) => value.ToString("F" + digits.ToString(CultureInfo.InvariantCulture), CultureInfo.InvariantCulture);
+}
