@@ -10,12 +10,12 @@ using CommandLine;
 
 namespace CoInference.Cli.Verbs;
 
-/// <summary>Serves the edge half of a bundle.</summary>
-[Verb("serve", HelpText = "Serve the edge half of a bundle until Ctrl-C.")]
+/// <summary>Serves the edge halves of a bundle or of a set of plans.</summary>
+[Verb("serve", HelpText = "Serve the edge half of a bundle, or those of all plans of a set, until Ctrl-C.")]
 internal sealed class ServeVerb : ComputeVerb
 {
     /// <summary>Bundle folder.</summary>
-    [Value(0, MetaName = "BUNDLE", Required = true, HelpText = "Folder of the bundle.")]
+    [Value(0, MetaName = "BUNDLE", Required = true, HelpText = "Folder of the bundle, or of the set of plans.")]
     public string Folder { get; set; } = "";
 
     /// <summary>Address to listen on.</summary>
@@ -113,22 +113,22 @@ internal sealed class ServeVerb : ComputeVerb
         CheckLimits();
         EdgeAddress address = EdgeAddress.Parse(Listen);
         EdgeAddress? metrics = Metrics is null ? null : EdgeAddress.Parse(Metrics);
-        Bundle bundle = Bundle.Load(Folder);
-        if (bundle.Edge is null) throw new InvalidDataException($"Bundle '{Folder}' runs on the device alone: it has no edge half to serve.");
+        PlanSet plans = PlanSet.Load(Folder);
+        if (plans.Plans.All(plan => plan.Bundle.Edge is null)) throw new InvalidDataException($"Bundle '{Folder}' runs on the device alone: it has no edge half to serve.");
         using ServerTls? tls = TlsCert is null ? null : ServerTls.Load(TlsCert, TlsKey, TlsOptions.Password(TlsPasswordFile), TlsClientCa);
         AccessToken? token = TlsOptions.Token(TokenFile, TokenEnv);
         using ComputeDevice? device = OpenDevice();
-        using var server = new EdgeServer(bundle, address, Options(terminal, tls, token, device));
+        using var server = new EdgeServer(plans, address, Options(terminal, tls, token, device));
         if (!IsLoopback(address) && (tls is null || (token is null && TlsClientCa is null)))
             terminal.Warn($"{server.Address} can be reached from the network {(tls is null ? "without TLS" : "by anyone who has the bundle: name a token or --tls-client-ca")}");
         foreach (BatchTime batch in server.BatchTimes)
         {
             terminal.Message(string.Create(CultureInfo.InvariantCulture,
-                $"batch of {batch.Size}: {batch.Milliseconds:F3} ms, {batch.MillisecondsPerRequest:F3} ms a request{(batch.SameBits ? "" : ", other bits")}{(batch.Used ? "" : ", not used")}"));
+                $"{batch.Value}: batch of {batch.Size}: {batch.Milliseconds:F3} ms, {batch.MillisecondsPerRequest:F3} ms a request{(batch.SameBits ? "" : ", other bits")}{(batch.Used ? "" : ", not used")}"));
         }
 
         using MetricsEndpoint? endpoint = metrics is null ? null : new MetricsEndpoint(server, metrics);
-        terminal.Line($"serving bundle {bundle.Id[..12]} on {server.Address}{(endpoint is null ? "" : $", metrics on {endpoint.Address}")}");
+        terminal.Line($"serving bundle {plans.Id[..12]}{(plans.Plans.Count == 1 ? "" : $" of {plans.Plans.Count} plans")} on {server.Address}{(endpoint is null ? "" : $", metrics on {endpoint.Address}")}");
         await server.RunAsync(cancellation).ConfigureAwait(false);
         return ExitCode.Done;
     }

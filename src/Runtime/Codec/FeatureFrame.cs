@@ -60,6 +60,13 @@ public static class FeatureFrame
         return RequestHeaderBytes + payloadBytes;
     }
 
+    /// <summary>The plan of a request that has been written.</summary>
+    /// <param name="frame">The frame, or its header.</param>
+    /// <exception cref="ArgumentException">The frame is shorter than a header.</exception>
+    public static ulong PlanIdOf(ReadOnlySpan<byte> frame) => frame.Length >= RequestHeaderBytes
+        ? BinaryPrimitives.ReadUInt64LittleEndian(frame[8..])
+        : throw new ArgumentException($"{frame.Length} bytes are less than a header of {RequestHeaderBytes}.", nameof(frame));
+
     /// <summary>Sets the deadline of a request that has been written.</summary>
     /// <param name="header">Exactly <see cref="RequestHeaderBytes"/> bytes, as <see cref="WriteRequest"/> left them.</param>
     /// <param name="left">

@@ -41,7 +41,9 @@ internal sealed unsafe class CompiledGraph
             for (int i = 0; i < _prepared.Length; i++)
             {
                 PlannedStep step = plan.Steps[i];
-                _prepared[i] = step.Variant.Device is null ? step.Operation.Prepare(step.Variant, randomWeights: false) : step.Operation.PrepareOnDevice(step.Variant, randomWeights: false);
+                _prepared[i] = step.Variant.Device is null
+                    ? options.SharedWeights?.Prepare(step, Specs[i]) ?? step.Operation.Prepare(step.Variant, randomWeights: false)
+                    : step.Operation.PrepareOnDevice(step.Variant, randomWeights: false);
                 _scratchBytes = Math.Max(_scratchBytes, _prepared[i].ScratchBytes?.Invoke(options.EffectiveThreads) ?? 0);
             }
 

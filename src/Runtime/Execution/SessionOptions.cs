@@ -51,6 +51,12 @@ public sealed record SessionOptions
     /// </summary>
     internal bool KeepsOutputOnDevice { get; init; }
 
+    /// <summary>
+    /// Packed weights to share with the sessions of other parts of the same network; null for weights of the session's own. Sessions
+    /// of another network must not use it.
+    /// </summary>
+    public SharedWeights? SharedWeights { get; init; }
+
     /// <summary>Threads that share a step: of <see cref="Workers"/> when given, else <see cref="Threads"/>.</summary>
     internal int EffectiveThreads => Workers?.Threads ?? Threads;
 

@@ -15,10 +15,9 @@ namespace CoInference.Runtime.Plans;
 /// </remarks>
 public sealed class Bundle
 {
-    private Bundle(Plan plan, Graph? device, Graph? edge, FeatureCodec? codec, Preprocessing preprocessing)
+    private Bundle(Plan plan, Graph? device, Graph? edge, FeatureCodec? codec, Preprocessing preprocessing, string id)
     {
-        (Plan, Device, Edge, Codec, Preprocessing) = (plan, device, edge, codec, preprocessing);
-        Id = ModelHash.Of(PlanFile.Serialize(plan));
+        (Plan, Device, Edge, Codec, Preprocessing, Id) = (plan, device, edge, codec, preprocessing, id);
         WireId = Convert.ToUInt64(Id[..16], 16);
         ImageShape = new TensorShape([.. plan.Bundle!.ImageShape]);
     }
@@ -46,6 +45,7 @@ public sealed class Bundle
 
     /// <summary>
     /// SHA-256 of <c>plan.json</c>, which holds the hashes of all other files: two bundles with one id have the same content.
+    /// For a plan of a <see cref="PlanSet"/> it stands for the set and the plan's name.
     /// </summary>
     public string Id { get; }
 
@@ -63,11 +63,14 @@ public sealed class Bundle
     {
         ArgumentNullException.ThrowIfNull(plan);
         ArgumentNullException.ThrowIfNull(preprocessing);
-        BundleManifest manifest = BundleConsistency.Describe(device, edge, codec);
-        plan = plan with { Bundle = manifest, Preprocessing = preprocessing };
-        BundleConsistency.Check("bundle", plan, codec, preprocessing);
-        return new Bundle(plan, device, edge, codec, preprocessing);
+        plan = Complete(plan, device, edge, codec, preprocessing);
+        return new Bundle(plan, device, edge, codec, preprocessing, ModelHash.Of(PlanFile.Serialize(plan)));
     }
+
+    /// <summary>Puts a plan of a set together.</summary>
+    /// <exception cref="InvalidDataException">The parts do not fit together.</exception>
+    internal static Bundle InSet(Plan plan, Graph? device, Graph? edge, FeatureCodec? codec, Preprocessing preprocessing, string id) =>
+        new(Complete(plan, device, edge, codec, preprocessing), device, edge, codec, preprocessing, id);
 
     /// <summary>Reads a bundle and checks that it is complete, undamaged and fits together.</summary>
     /// <exception cref="InvalidDataException">A file is missing, damaged or does not fit the others; the message names it.</exception>
@@ -93,6 +96,13 @@ public sealed class Bundle
         if (!described.ImageShape.SequenceEqual(recorded.ImageShape) || !described.FeatureShape.SequenceEqual(recorded.FeatureShape) || described.Classes != recorded.Classes)
             throw new InvalidDataException($"{name}: field 'bundle' describes other halves than those in the folder.");
         BundleConsistency.Check(name, plan, codec, preprocessing);
-        return new Bundle(plan, device, edge, codec, preprocessing);
+        return new Bundle(plan, device, edge, codec, preprocessing, ModelHash.Of(PlanFile.Serialize(plan)));
+    }
+
+    private static Plan Complete(Plan plan, Graph? device, Graph? edge, FeatureCodec? codec, Preprocessing preprocessing)
+    {
+        plan = plan with { Bundle = BundleConsistency.Describe(device, edge, codec), Preprocessing = preprocessing };
+        BundleConsistency.Check("bundle", plan, codec, preprocessing);
+        return plan;
     }
 }

@@ -33,7 +33,7 @@ internal static class BundleFolder
         foreach (BundleFile file in manifest.Files)
         {
             if (!PartNames.Contains(file.Name)) throw new InvalidDataException($"{planPath}: field 'bundle.files' lists '{file.Name}', expected {string.Join(", ", PartNames)}.");
-            if (!parts.TryAdd(file.Name, ReadChecked(folder, file))) throw new InvalidDataException($"{planPath}: field 'bundle.files' lists '{file.Name}' twice.");
+            if (!parts.TryAdd(file.Name, ReadChecked(folder, file, PlanName))) throw new InvalidDataException($"{planPath}: field 'bundle.files' lists '{file.Name}' twice.");
         }
 
         foreach (string name in PartNames)
@@ -72,15 +72,20 @@ internal static class BundleFolder
         }
     }
 
-    private static byte[] ReadChecked(string folder, BundleFile file)
+    /// <summary>Reads a file of a folder and compares it with its record.</summary>
+    /// <param name="folder">The folder.</param>
+    /// <param name="file">The record.</param>
+    /// <param name="recordedIn">Name of the file that holds the record.</param>
+    /// <exception cref="InvalidDataException">The file is missing, or is another one.</exception>
+    public static byte[] ReadChecked(string folder, BundleFile file, string recordedIn)
     {
         string path = Path.Combine(folder, file.Name);
         if (!File.Exists(path)) throw new InvalidDataException($"Bundle '{folder}': {file.Name} is missing.");
         long length = new FileInfo(path).Length;
-        if (length != file.Bytes) throw new InvalidDataException($"Bundle '{folder}': {file.Name} has {length} bytes, {PlanName} says {file.Bytes}; the file is damaged or of another bundle.");
+        if (length != file.Bytes) throw new InvalidDataException($"Bundle '{folder}': {file.Name} has {length} bytes, {recordedIn} says {file.Bytes}; the file is damaged or of another bundle.");
         byte[] content = SchemaFile.ReadBytes(path);
         if (ModelHash.Of(content) != file.Sha256)
-            throw new InvalidDataException($"Bundle '{folder}': {file.Name} does not have the SHA-256 that {PlanName} records; the file is damaged or of another bundle.");
+            throw new InvalidDataException($"Bundle '{folder}': {file.Name} does not have the SHA-256 that {recordedIn} records; the file is damaged or of another bundle.");
         return content;
     }
 

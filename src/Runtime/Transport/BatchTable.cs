@@ -41,7 +41,7 @@ internal static class BatchTable
             double each = medians[index] / size;
             bool used = size == 1 || (same && (!onlyWhereFaster || each <= Gain * best));
             if (used) best = Math.Min(best, each);
-            table.Add(new BatchTime(size, medians[index], same, used));
+            table.Add(new BatchTime(half.Value, size, medians[index], same, used));
         }
 
         return [.. table];

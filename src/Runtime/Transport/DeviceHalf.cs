@@ -12,38 +12,41 @@ internal sealed class DeviceHalf : IDisposable
 {
     private readonly Bundle _bundle;
     private readonly Session? _session;
-    private readonly ComputeDevice? _device;
     private readonly DeviceFeatureCodec? _deviceCodec;
-    private readonly float[] _input;
-    private readonly float[] _output;
-    private readonly byte[] _frame;
+    private readonly bool _ownsSession;
+    private readonly DeviceMemory _memory;
+    private readonly int _outputLength;
     private readonly TensorShape _frameShape;
 
+    /// <summary>Compiles the half of one bundle.</summary>
+    /// <param name="bundle">The bundle.</param>
+    /// <param name="options">How its session is compiled; the batch size must be 1.</param>
     public DeviceHalf(Bundle bundle, SessionOptions options)
-    {
-        _bundle = bundle;
-        _device = options.Device;
-        _frameShape = bundle.Codec?.FeatureShape ?? bundle.ImageShape;
-        // Pixels that cross as they are need no preprocessing on this side.
-        _input = SendsPixels ? [] : new float[bundle.ImageShape.Count];
-        if (bundle.Device is { } device)
-        {
-            _session = Session.Create(device, options with { KeepsOutputOnDevice = options.Device is not null && bundle.Codec is not null });
-            if (_session.DeviceOutput is { } feature) _deviceCodec = OpenCodec(bundle.Codec!, options.Device!, _session, feature);
-            _output = _deviceCodec is not null ? [] : new float[bundle.Codec?.FeatureShape.Count ?? bundle.Classes];
-        }
-        else
-        {
-            _output = _input;
-        }
+        : this(
+            bundle,
+            bundle.Device is { } device ? Session.Create(device, options with { KeepsOutputOnDevice = options.Device is not null && bundle.Codec is not null }) : null,
+            DeviceMemory.For(bundle)) =>
+        _ownsSession = true;
 
-        _frame = new byte[MaxFrameBytes(bundle)];
+    /// <summary>A half that shares what several plans have in common.</summary>
+    /// <param name="bundle">The plan.</param>
+    /// <param name="session">Session of its device graph; null when it has none. The caller keeps ownership.</param>
+    /// <param name="memory">Memory that halves may share which are used one after the other.</param>
+    public DeviceHalf(Bundle bundle, Session? session, DeviceMemory memory)
+    {
+        (_bundle, _session, _memory) = (bundle, session, memory);
+        _frameShape = bundle.Codec?.FeatureShape ?? bundle.ImageShape;
+        _outputLength = DeviceMemory.OutputLength(bundle);
+        if (session?.DeviceOutput is not { } feature) return;
+        ComputeDevice device = session.Options.Device!;
+        using Lock.Scope turn = device.Gate.EnterScope();
+        _deviceCodec = new DeviceFeatureCodec(bundle.Codec!, device, feature);
     }
 
-    /// <summary>What <see cref="Compute"/> left: the feature, or the logits when nothing crosses; empty for a feature on a device.</summary>
-    public ReadOnlySpan<float> Output => _output;
+    /// <summary>What <see cref="Compute"/> left: the feature, or the logits when nothing crosses; of no use for a feature that is encoded on a device.</summary>
+    public ReadOnlySpan<float> Output => (_session is null ? _memory.Input : _memory.Output).AsSpan(0, _outputLength);
 
-    private bool SendsPixels => _bundle.Device is null && _bundle.Codec is null;
+    private bool SendsPixels => DeviceMemory.SendsPixels(_bundle);
 
     /// <summary>Longest request frame that a bundle can need.</summary>
     public static int MaxFrameBytes(Bundle bundle) => FeatureFrame.RequestHeaderBytes + (bundle.Codec?.MaxPayloadBytes ?? bundle.ImageShape.Count);
@@ -54,21 +57,23 @@ internal sealed class DeviceHalf : IDisposable
         if (image.Length != _bundle.ImageShape.Count)
             throw new ArgumentException($"The image has {image.Length} bytes, the bundle expects {_bundle.ImageShape}.", nameof(image));
         if (SendsPixels) return;
-        _bundle.Preprocessing.Apply(image, _bundle.ImageShape[0], _input);
-        if (_deviceCodec is not null) _session!.RunOnDevice(_input);
-        else _session?.Run(_input, _output);
+        Span<float> input = _memory.Input.AsSpan(0, image.Length);
+        _bundle.Preprocessing.Apply(image, _bundle.ImageShape[0], input);
+        if (_deviceCodec is not null) _session!.RunOnDevice(input);
+        else _session?.Run(input, _memory.Output.AsSpan(0, _outputLength));
     }
 
     /// <summary>Encodes what <see cref="Compute"/> left, or the image itself, as a request frame.</summary>
     /// <returns>The frame; valid until the next call.</returns>
     public Span<byte> Encode(ReadOnlySpan<byte> image, ulong requestId)
     {
-        Span<byte> payload = _frame.AsSpan(FeatureFrame.RequestHeaderBytes);
+        byte[] frame = _memory.Frame;
+        Span<byte> payload = frame.AsSpan(FeatureFrame.RequestHeaderBytes);
         EntropyMode coder;
         int bytes, bits = 8;
         if (_bundle.Codec is { } codec)
         {
-            bytes = _deviceCodec is null ? codec.Encode(_output, payload, out coder) : EncodeOnDevice(payload, out coder);
+            bytes = _deviceCodec is null ? codec.Encode(Output, payload, out coder) : EncodeOnDevice(payload, out coder);
             bits = codec.Decision.Bits;
         }
         else
@@ -76,38 +81,24 @@ internal sealed class DeviceHalf : IDisposable
             bytes = EncodePixels(image, payload, out coder);
         }
 
-        return _frame.AsSpan(0, FeatureFrame.WriteRequest(_frame, _bundle.WireId, requestId, bits, coder, bytes));
+        return frame.AsSpan(0, FeatureFrame.WriteRequest(frame, _bundle.WireId, requestId, bits, coder, bytes));
     }
 
     public void Dispose()
     {
         if (_deviceCodec is not null)
         {
-            using Lock.Scope turn = _device!.Gate.EnterScope();
+            using Lock.Scope turn = _session!.Options.Device!.Gate.EnterScope();
             _deviceCodec.Dispose();
         }
 
-        _session?.Dispose();
-    }
-
-    private static DeviceFeatureCodec OpenCodec(FeatureCodec codec, ComputeDevice device, Session session, DeviceView<float> feature)
-    {
-        try
-        {
-            using Lock.Scope turn = device.Gate.EnterScope();
-            return new DeviceFeatureCodec(codec, device, feature);
-        }
-        catch
-        {
-            session.Dispose();
-            throw;
-        }
+        if (_ownsSession) _session?.Dispose();
     }
 
     // The payload, or a byte per symbol, is all that crosses the bus.
     private int EncodeOnDevice(Span<byte> payload, out EntropyMode coder)
     {
-        using Lock.Scope turn = _device!.Gate.EnterScope();
+        using Lock.Scope turn = _session!.Options.Device!.Gate.EnterScope();
         return _deviceCodec!.Encode(payload, out coder);
     }
 

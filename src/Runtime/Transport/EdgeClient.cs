@@ -16,21 +16,20 @@ public sealed class EdgeClient : IDisposable
 {
     private readonly EdgeAddress _address;
     private readonly EdgeClientOptions _options;
-    private readonly ShapedLink? _link;
+    private readonly IShapedLink? _link;
     private readonly Socket _socket;
     private readonly Lock _writing = new();
-    private readonly ulong _planId;
     private readonly byte[] _reply;
     private readonly int _classes;
     private Stream _stream;
     private ulong _underWay;
+    private ulong _planUnderWay;
 
-    private EdgeClient(EdgeAddress address, Bundle bundle, EdgeClientOptions options, Socket socket)
+    private EdgeClient(EdgeAddress address, int classes, EdgeClientOptions options, Socket socket)
     {
         (_address, _options, _socket) = (address, options, socket);
-        _planId = bundle.WireId;
-        _link = options.Link is { } spec ? new ShapedLink(spec) : null;
-        _classes = bundle.Classes;
+        _link = options.Recording ?? (options.Link is { } spec ? new ShapedLink(spec) : (IShapedLink?)null);
+        _classes = classes;
         _reply = new byte[FeatureFrame.ReplyHeaderBytes + (_classes * sizeof(float)) + FeatureFrame.MaxMessageBytes];
         _stream = new NetworkStream(socket, ownsSocket: true);
     }
@@ -40,17 +39,24 @@ public sealed class EdgeClient : IDisposable
     /// <param name="bundle">The bundle that this device runs.</param>
     /// <param name="options">Security, limits and the link to emulate.</param>
     /// <exception cref="EdgeException">The edge cannot be reached, is not trusted or does not admit this device; the message says why.</exception>
-    public static EdgeClient Connect(EdgeAddress address, Bundle bundle, EdgeClientOptions? options = null)
+    public static EdgeClient Connect(EdgeAddress address, Bundle bundle, EdgeClientOptions? options = null) => Connect(address, PlanSet.Of(bundle), options);
+
+    /// <summary>Connects, and makes sure that the edge serves the same plans; the connection takes requests of all of them.</summary>
+    /// <param name="address">The edge.</param>
+    /// <param name="plans">The plans that this device runs.</param>
+    /// <param name="options">Security, limits and the link to emulate.</param>
+    /// <exception cref="EdgeException">The edge cannot be reached, is not trusted or does not admit this device; the message says why.</exception>
+    public static EdgeClient Connect(EdgeAddress address, PlanSet plans, EdgeClientOptions? options = null)
     {
         ArgumentNullException.ThrowIfNull(address);
-        ArgumentNullException.ThrowIfNull(bundle);
+        ArgumentNullException.ThrowIfNull(plans);
         options ??= new EdgeClientOptions();
         long deadline = Deadline(options.ConnectTimeout);
-        var client = new EdgeClient(address, bundle, options, Open(address, options));
+        var client = new EdgeClient(address, plans.Classes, options, Open(address, options));
         try
         {
             client.Secure(deadline);
-            client.Introduce(bundle.Id, deadline);
+            client.Introduce(plans.Id, deadline);
             return client;
         }
         catch (AuthenticationException failure)
@@ -75,12 +81,22 @@ public sealed class EdgeClient : IDisposable
     /// Withdraws the request: the edge is asked to drop it and answers at once, unless it has begun to run, which then counts.
     /// </param>
     /// <exception cref="EdgeException">No valid reply came, or one that is a refusal; the message names the edge, the request and what happened.</exception>
-    public EdgeReply Request(ReadOnlySpan<byte> frame, ulong requestId, Span<float> logits, CancellationToken cancellation = default)
+    public EdgeReply Request(ReadOnlySpan<byte> frame, ulong requestId, Span<float> logits, CancellationToken cancellation = default) =>
+        Request(frame, requestId, logits, _options.RequestTimeout, cancellation);
+
+    /// <summary>As above, with a time limit of its own.</summary>
+    /// <param name="frame">A request frame of one of the plans.</param>
+    /// <param name="requestId">The id in the frame; not 0.</param>
+    /// <param name="logits">Receives one value per class.</param>
+    /// <param name="timeout">Time from sending to the last byte of the reply.</param>
+    /// <param name="cancellation">Withdraws the request.</param>
+    /// <exception cref="EdgeException">No valid reply came, or one that is a refusal; the message names the edge, the request and what happened.</exception>
+    public EdgeReply Request(ReadOnlySpan<byte> frame, ulong requestId, Span<float> logits, TimeSpan timeout, CancellationToken cancellation = default)
     {
         if (logits.Length != _classes) throw new ArgumentException($"There is room for {logits.Length} logits, the bundle has {_classes}.", nameof(logits));
         try
         {
-            return Exchange(frame, requestId, logits, cancellation);
+            return Exchange(frame, requestId, logits, timeout, cancellation);
         }
         catch (Exception failure) when (IsExchangeFailure(failure))
         {
@@ -156,17 +172,19 @@ public sealed class EdgeClient : IDisposable
         throw new EdgeException($"Edge {_address} refused this device: {text}.") { IsTransient = header.Status is ReplyStatus.Busy or ReplyStatus.Failed, Status = header.Status };
     }
 
-    private EdgeReply Exchange(ReadOnlySpan<byte> frame, ulong requestId, Span<float> logits, CancellationToken cancellation)
+    private EdgeReply Exchange(ReadOnlySpan<byte> frame, ulong requestId, Span<float> logits, TimeSpan timeout, CancellationToken cancellation)
     {
         long start = Stopwatch.GetTimestamp();
-        long deadline = Deadline(_options.RequestTimeout);
-        if (_link is not null) Slowdown.WaitUntil(start + _link.OneWayTicks(frame.Length));
+        long deadline = Deadline(timeout);
+        ulong planId = FeatureFrame.PlanIdOf(frame);
+        long atEdge = start;
+        if (_link is not null) Emulate(atEdge = _link.ArrivalAtEdge(start, frame.Length), deadline);
         ReplyHeader header;
         string message;
         lock (_writing)
         {
             Send(frame, deadline);
-            _underWay = requestId;
+            (_underWay, _planUnderWay) = (requestId, planId);
         }
 
         using (cancellation.UnsafeRegister(static client => ((EdgeClient)client!).Withdraw(), this))
@@ -177,7 +195,7 @@ public sealed class EdgeClient : IDisposable
 
         if (header.Status != ReplyStatus.Ok) throw Refusal(header, requestId, message);
         if (header.RequestId != requestId) throw new InvalidDataException($"the reply is for request {header.RequestId}.");
-        if (header.PlanId != _planId) throw new InvalidDataException("the reply is of another plan.");
+        if (header.PlanId != planId) throw new InvalidDataException("the reply is of another plan.");
         if (header.OutputCount != logits.Length) throw new InvalidDataException($"the reply has {header.OutputCount} outputs, expected {logits.Length}.");
 
         double queue = header.QueueMicroseconds / 1000.0, decode = header.DecodeMicroseconds / 1000.0, compute = header.ComputeMicroseconds / 1000.0;
@@ -186,11 +204,19 @@ public sealed class EdgeClient : IDisposable
             // The real way between the processes is part of the emulated one and not on top of it.
             long edge = (long)((queue + decode + compute) * Stopwatch.Frequency / 1000);
             int replyBytes = FeatureFrame.ReplyHeaderBytes + header.BodyBytes;
-            Slowdown.WaitUntil(start + _link.OneWayTicks(frame.Length) + edge + _link.OneWayTicks(replyBytes));
+            Emulate(_link.ArrivalAtDevice(atEdge + edge, replyBytes), deadline);
         }
 
         double roundTrip = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
         return new EdgeReply(Math.Max(0, roundTrip - queue - decode - compute), queue, decode, compute);
+    }
+
+    /// <summary>Waits for an arrival on the emulated link.</summary>
+    /// <exception cref="SocketException">It comes after the deadline, which is waited for.</exception>
+    private static void Emulate(long arrival, long deadline)
+    {
+        Slowdown.WaitUntil(Math.Min(arrival, deadline));
+        if (arrival > deadline) throw new SocketException((int)SocketError.TimedOut);
     }
 
     private EdgeException Refusal(in ReplyHeader header, ulong requestId, string message)
@@ -212,7 +238,7 @@ public sealed class EdgeClient : IDisposable
         lock (_writing)
         {
             if (_underWay == 0) return;
-            FeatureFrame.WriteCancellation(frame, _planId, _underWay);
+            FeatureFrame.WriteCancellation(frame, _planUnderWay, _underWay);
             try
             {
                 Send(frame, Deadline(_options.RequestTimeout));

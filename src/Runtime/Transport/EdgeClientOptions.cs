@@ -22,4 +22,7 @@ public sealed record EdgeClientOptions
 
     /// <summary>Link to emulate; null for the network as it is. Shapes requests and replies, not connecting.</summary>
     public LinkSpec? Link { get; init; }
+
+    /// <summary>Recorded link to emulate in place of <see cref="Link"/>; null for none. Connections that share it share its clock.</summary>
+    public RecordedLink? Recording { get; init; }
 }

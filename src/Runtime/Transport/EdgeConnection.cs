@@ -53,7 +53,7 @@ internal sealed class EdgeConnection : IDisposable
 
     private EdgeServerOptions Options => _server.Options;
 
-    private int ReplyBytes => FeatureFrame.ReplyHeaderBytes + (_server.Bundle.Classes * sizeof(float)) + FeatureFrame.MaxMessageBytes;
+    private int ReplyBytes => FeatureFrame.ReplyHeaderBytes + (_server.Plans.Classes * sizeof(float)) + FeatureFrame.MaxMessageBytes;
 
     /// <summary>Serves the client; never throws.</summary>
     /// <param name="stop">Ends the connection as soon as no request is under way.</param>
@@ -115,7 +115,7 @@ internal sealed class EdgeConnection : IDisposable
         // A client that is slow to take its reply must not hold the memory of its request meanwhile.
         ReturnFrame(request);
         byte[] reply = request.ReplyBuffer(ReplyBytes);
-        int length = FeatureFrame.WriteReply(reply, _server.Bundle.WireId, request.Header.RequestId, status, queue, decode, compute, outputs, message, retryAfter);
+        int length = FeatureFrame.WriteReply(reply, request.Header.PlanId, request.Header.RequestId, status, queue, decode, compute, outputs, message, retryAfter);
         _ = SendReplyAsync(request, status, length);
     }
 
@@ -176,9 +176,9 @@ internal sealed class EdgeConnection : IDisposable
         string bundle = Handshake.ReadHello(message);
         if (Options.Token is { } token && !await IsKnownAsync(token, bundle, message, receiving).ConfigureAwait(false))
             return await RefuseAsync(ReplyStatus.Unauthorized, "the access token is missing or wrong", receiving.Token).ConfigureAwait(false);
-        if (bundle != _server.Bundle.Id)
+        if (bundle != _server.Plans.Id)
         {
-            string difference = $"the device runs bundle {bundle[..12]}, the edge serves {_server.Bundle.Id[..12]}; both need the same bundle";
+            string difference = $"the device runs bundle {bundle[..12]}, the edge serves {_server.Plans.Id[..12]}; both need the same bundle";
             return await RefuseAsync(ReplyStatus.WrongPlan, difference, receiving.Token).ConfigureAwait(false);
         }
 
@@ -191,7 +191,7 @@ internal sealed class EdgeConnection : IDisposable
         try
         {
             var admission = new byte[FeatureFrame.ReplyHeaderBytes];
-            FeatureFrame.WriteReply(admission, _server.Bundle.WireId, 0, ReplyStatus.Ok, default, default, default, []);
+            FeatureFrame.WriteReply(admission, _server.WireId, 0, ReplyStatus.Ok, default, default, default, []);
             await _stream.WriteAsync(admission, receiving.Token).ConfigureAwait(false);
             receiving.CancelAfter(Timeout.InfiniteTimeSpan);
             Log(EdgeEventKind.Connected, "connected");
@@ -279,8 +279,8 @@ internal sealed class EdgeConnection : IDisposable
         request.Begin(header, request.Frame, Stopwatch.GetTimestamp(), deadline);
         if (request.Frame is null)
             Reply(request, ReplyStatus.Busy, default, default, default, [], "the edge has no memory left for further requests", _server.Scheduler.RetryAfter);
-        else if (header.PlanId != _server.Bundle.WireId)
-            Reply(request, ReplyStatus.WrongPlan, default, default, default, [], "the request is of another plan than the handshake");
+        else if (!_server.Serves(header.PlanId))
+            Reply(request, ReplyStatus.WrongPlan, default, default, default, [], "the request is of a plan that this edge does not serve");
         else if (!_server.Scheduler.TrySubmit(request))
             Reply(request, ReplyStatus.Busy, default, default, default, [], $"{Options.MaxQueued} requests wait at the edge already, which is its limit", _server.Scheduler.RetryAfter);
     }
@@ -382,7 +382,7 @@ internal sealed class EdgeConnection : IDisposable
             if (_stream is not null)
             {
                 var reply = new byte[FeatureFrame.ReplyHeaderBytes + FeatureFrame.MaxMessageBytes];
-                int length = FeatureFrame.WriteReply(reply, _server.Bundle.WireId, 0, status, default, default, default, [], message);
+                int length = FeatureFrame.WriteReply(reply, _server.WireId, 0, status, default, default, default, [], message);
                 await _stream.WriteAsync(reply.AsMemory(0, length), deadline.Token).ConfigureAwait(false);
                 if (_stream is SslStream secured) await secured.ShutdownAsync().ConfigureAwait(false);
                 _socket.Shutdown(SocketShutdown.Send);

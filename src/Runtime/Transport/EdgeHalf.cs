@@ -6,10 +6,13 @@ using CoInference.Runtime.Plans;
 
 namespace CoInference.Runtime.Transport;
 
-/// <summary>The edge's share of an inference: from request frames to logits. Used by one caller at a time.</summary>
+/// <summary>
+/// The edge's share of an inference: from request frames to logits. Plans that differ in their codec alone have one half. Used by
+/// one caller at a time.
+/// </summary>
 internal sealed class EdgeHalf : IDisposable
 {
-    private readonly Bundle _bundle;
+    private readonly Bundle[] _plans;
     private readonly Session[] _sessions;
     private readonly float[] _input;
     private readonly byte[] _pixels;
@@ -21,20 +24,33 @@ internal sealed class EdgeHalf : IDisposable
     /// <param name="batchSizes">Batch sizes to compile, ascending, the first of them 1; none for 1 alone. Each has packed weights of its own.</param>
     /// <exception cref="InvalidDataException">The bundle has no edge half.</exception>
     public EdgeHalf(Bundle bundle, SessionOptions options, params ReadOnlySpan<int> batchSizes)
-        : this(bundle, batchSizes.IsEmpty ? [1] : batchSizes.ToArray(), size => Session.Create(
-            bundle.Edge ?? throw new InvalidDataException("The bundle runs the whole network on the device: it has no edge half."), options with { BatchSize = size }))
+        : this([bundle], options, batchSizes)
     {
     }
 
-    private EdgeHalf(Bundle bundle, int[] batchSizes, Func<int, Session> session)
+    /// <summary>Compiles the half of several plans.</summary>
+    /// <param name="plans">The plans; all have the same edge graph.</param>
+    /// <param name="options">How its sessions are compiled.</param>
+    /// <param name="batchSizes">Batch sizes to compile, ascending, the first of them 1; none for 1 alone.</param>
+    /// <exception cref="InvalidDataException">The plans have no edge half.</exception>
+    public EdgeHalf(Bundle[] plans, SessionOptions options, params ReadOnlySpan<int> batchSizes)
+        : this(plans, batchSizes.IsEmpty ? [1] : batchSizes.ToArray(), size => Session.Create(
+            plans[0].Edge ?? throw new InvalidDataException("The bundle runs the whole network on the device: it has no edge half."), options with { BatchSize = size }))
     {
-        _bundle = bundle;
-        _frameShape = bundle.Codec?.FeatureShape ?? bundle.ImageShape;
+    }
+
+    private EdgeHalf(Bundle[] plans, int[] batchSizes, Func<int, Session> session, int places = 0)
+    {
+        _plans = plans;
+        _frameShape = plans[0].Codec?.FeatureShape ?? plans[0].ImageShape;
         BatchSizes = batchSizes;
         _sessions = Array.ConvertAll(batchSizes, size => session(size));
-        _input = new float[checked(_frameShape.Count * MaxBatch)];
-        _pixels = bundle.Codec is null ? new byte[_frameShape.Count] : [];
+        _input = new float[checked(_frameShape.Count * Math.Max(places, MaxBatch))];
+        _pixels = plans.All(plan => plan.Codec is not null) ? [] : new byte[_frameShape.Count];
     }
+
+    /// <summary>The value that it computes from: the feature or the image.</summary>
+    public string Value => _plans[0].Edge!.Inputs[0].Name;
 
     /// <summary>Batch sizes that are compiled, ascending; the first is 1.</summary>
     public int[] BatchSizes { get; }
@@ -43,11 +59,12 @@ internal sealed class EdgeHalf : IDisposable
     public int MaxBatch => BatchSizes[^1];
 
     /// <summary>Logits of one request.</summary>
-    public int Classes => _bundle.Classes;
+    public int Classes => _plans[0].Classes;
 
     /// <summary>A half with memory of its own that shares the packed weights.</summary>
     /// <param name="batchSizes">Some of <see cref="BatchSizes"/>, ascending, the first of them 1.</param>
-    public EdgeHalf Fork(int[] batchSizes) => new(_bundle, batchSizes, size => _sessions[Array.IndexOf(BatchSizes, size)].Fork());
+    /// <param name="places">Places to decode into; at least as many as the largest batch.</param>
+    public EdgeHalf Fork(int[] batchSizes, int places) => new(_plans, batchSizes, size => _sessions[Array.IndexOf(BatchSizes, size)].Fork(), places);
 
     /// <summary>Restores the feature, or the preprocessed image, from a whole frame.</summary>
     /// <exception cref="InvalidDataException">The frame is damaged or does not fit the bundle.</exception>
@@ -61,9 +78,10 @@ internal sealed class EdgeHalf : IDisposable
     public void Decode(in RequestHeader header, ReadOnlySpan<byte> payload, int place = 0)
     {
         Span<float> input = _input.AsSpan(place * _frameShape.Count, _frameShape.Count);
-        int bits = _bundle.Codec?.Decision.Bits ?? 8;
+        Bundle bundle = PlanOf(header.PlanId);
+        int bits = bundle.Codec?.Decision.Bits ?? 8;
         if (header.Bits != bits) throw new InvalidDataException($"The request has {header.Bits} bits, the bundle expects {bits}.");
-        if (_bundle.Codec is { } codec)
+        if (bundle.Codec is { } codec)
         {
             codec.Decode(payload, header.Coder, input);
             return;
@@ -80,7 +98,7 @@ internal sealed class EdgeHalf : IDisposable
             throw new InvalidDataException($"The request has {payload.Length} bytes of pixels, the bundle expects {_frameShape}.");
         }
 
-        _bundle.Preprocessing.Apply(image, _frameShape[0], input);
+        bundle.Preprocessing.Apply(image, _frameShape[0], input);
     }
 
     /// <summary>Runs the edge half on what was decoded into the places 0, 1, ...: in batches of the compiled sizes, largest first.</summary>
@@ -119,6 +137,16 @@ internal sealed class EdgeHalf : IDisposable
     public void Dispose()
     {
         foreach (Session session in _sessions) session.Dispose();
+    }
+
+    private Bundle PlanOf(ulong planId)
+    {
+        foreach (Bundle plan in _plans)
+        {
+            if (plan.WireId == planId) return plan;
+        }
+
+        throw new InvalidDataException("The request is of a plan that this half does not serve.");
     }
 
     private void DecodeImage(ReadOnlySpan<byte> payload)

@@ -1,13 +1,14 @@
 using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Sockets;
+using CoInference.Runtime.Codec;
 using CoInference.Runtime.Plans;
 using CoInference.Runtime.Transport.Telemetry;
 
 namespace CoInference.Runtime.Transport;
 
 /// <summary>
-/// The edge: serves the edge half of one bundle over TCP, with TLS or without, to several devices at once. Connections,
+/// The edge: serves the edge halves of a bundle, or of a set of plans, over TCP, with TLS or without, to several devices at once. Connections,
 /// memory, waiting requests and the time of everything are limited, and clients take turns. Nothing that a client sends can
 /// end the server: its connection is answered with an error, where that is possible, and closed.
 /// </summary>
@@ -19,6 +20,7 @@ public sealed class EdgeServer : IDisposable
     private static readonly TimeSpan AcceptPause = TimeSpan.FromMilliseconds(50);
 
     private readonly EdgeServerOptions _options;
+    private readonly HashSet<ulong> _served;
     private readonly Socket _listener;
     private readonly AddressCounter _addresses;
     private readonly ConcurrentDictionary<int, Task> _connections = new();
@@ -34,30 +36,44 @@ public sealed class EdgeServer : IDisposable
     /// <exception cref="InvalidDataException">The bundle has no edge half.</exception>
     /// <exception cref="EdgeException">The address cannot be listened on.</exception>
     public EdgeServer(Bundle bundle, EdgeAddress address, EdgeServerOptions? options = null)
+        : this(PlanSet.Of(bundle), address, options)
     {
-        ArgumentNullException.ThrowIfNull(bundle);
+    }
+
+    /// <summary>As above, for a set of plans: each request says of which plan it is.</summary>
+    /// <param name="plans">The plans to serve.</param>
+    /// <param name="address">Address and port to listen on; port 0 lets the system choose.</param>
+    /// <param name="options">Limits and resources.</param>
+    /// <exception cref="InvalidDataException">No plan has an edge half.</exception>
+    /// <exception cref="EdgeException">The address cannot be listened on.</exception>
+    public EdgeServer(PlanSet plans, EdgeAddress address, EdgeServerOptions? options = null)
+    {
+        ArgumentNullException.ThrowIfNull(plans);
         ArgumentNullException.ThrowIfNull(address);
         _options = options ?? new EdgeServerOptions();
         _options.Validate();
-        Bundle = bundle;
+        Plans = plans;
+        WireId = Convert.ToUInt64(plans.Id[..16], 16);
         _addresses = new AddressCounter(_options.MaxConnectionsPerAddress);
-        Memory = new FrameMemory(DeviceHalf.MaxFrameBytes(bundle), _options.MaxRequestBytes);
-        using var half = new EdgeHalf(bundle, _options.Session, BatchTable.Sizes(_options.MaxBatch));
-        BatchTime[] batches = _options.MaxBatch == 1 ? [new BatchTime(1, 0, SameBits: true, Used: true)] : BatchTable.Measure(half, _options.BatchOnlyWhereFaster);
-        BatchTimes = _options.MaxBatch == 1 ? [] : batches;
+        Memory = new FrameMemory(plans.Plans.Where(plan => plan.Bundle.Edge is not null).Max(plan => (int?)DeviceHalf.MaxFrameBytes(plan.Bundle)) ?? FeatureFrame.RequestHeaderBytes, _options.MaxRequestBytes);
+        using var halves = new EdgePlans(plans, _options.Session, BatchTable.Sizes(_options.MaxBatch));
+        BatchTime[][] batches = [.. halves.Halves.Select(half =>
+            _options.MaxBatch == 1 ? [new BatchTime(half.Value, 1, 0, SameBits: true, Used: true)] : BatchTable.Measure(half, _options.BatchOnlyWhereFaster))];
+        BatchTimes = _options.MaxBatch == 1 ? [] : [.. batches.SelectMany(half => half)];
+        _served = [.. plans.Plans.Where(plan => plan.Bundle.Edge is not null).Select(plan => plan.Bundle.WireId)];
         _listener = address.Listen(backlog: 128);
         Address = new EdgeAddress(address.Host, ((IPEndPoint)_listener.LocalEndPoint!).Port);
         Metrics = new EdgeMetrics(this);
-        Scheduler = new RequestScheduler(_options, half, batches, Metrics);
+        Scheduler = new RequestScheduler(_options, halves, batches, Metrics);
     }
 
-    /// <summary>The bundle that is served.</summary>
-    public Bundle Bundle { get; }
+    /// <summary>The plans that are served; one for a bundle.</summary>
+    public PlanSet Plans { get; }
 
     /// <summary>Where the server listens, with the port that the system chose.</summary>
     public EdgeAddress Address { get; }
 
-    /// <summary>What batch sizes were measured to be worth at the start; empty without batching.</summary>
+    /// <summary>What batch sizes were measured to be worth at the start, for each edge half; empty without batching.</summary>
     public IReadOnlyList<BatchTime> BatchTimes { get; }
 
     /// <summary>Clients that are connected and past their handshake.</summary>
@@ -77,6 +93,9 @@ public sealed class EdgeServer : IDisposable
 
     internal EdgeServerOptions Options => _options;
 
+    /// <summary>First 64 bits of the id of all plans together, for replies that belong to no request.</summary>
+    internal ulong WireId { get; }
+
     internal FrameMemory Memory { get; }
 
     internal RequestScheduler Scheduler { get; }
@@ -89,7 +108,7 @@ public sealed class EdgeServer : IDisposable
     public async Task RunAsync(CancellationToken stop)
     {
         using var abort = new CancellationTokenSource();
-        Log(EdgeEventKind.Listening, 0, "", $"serving bundle {Bundle.Id[..12]} on {Address}", Answered);
+        Log(EdgeEventKind.Listening, 0, "", $"serving bundle {Plans.Id[..12]} on {Address}", Answered);
         try
         {
             while (true) await AcceptAsync(stop, abort.Token).ConfigureAwait(false);
@@ -113,6 +132,9 @@ public sealed class EdgeServer : IDisposable
         Scheduler.Dispose();
         Metrics.Dispose();
     }
+
+    /// <summary>Whether a plan's requests can be answered here.</summary>
+    internal bool Serves(ulong planId) => _served.Contains(planId);
 
     /// <summary>Counts a client in, if there is room for one more.</summary>
     internal bool TryEnter()

@@ -4,27 +4,32 @@ using CoInference.Runtime.Transport.Telemetry;
 
 namespace CoInference.Runtime.Transport;
 
-/// <summary>One edge half and the thread that runs it when requests wait.</summary>
+/// <summary>The edge halves of all plans and the thread that runs them when requests wait.</summary>
 internal sealed class EdgeWorker : IDisposable
 {
     private readonly RequestScheduler _scheduler;
-    private readonly EdgeHalf _half;
+    private readonly EdgePlans _plans;
     private readonly EdgeMetrics _metrics;
     private readonly float[] _logits;
     private readonly EdgeRequest?[] _taken;
     private readonly EdgeRequest?[] _live;
     private readonly TimeSpan[] _decode;
+    private readonly int[] _halfOf;
+    private readonly int[] _filled;
     private readonly SemaphoreSlim _wake = new(0);
     private readonly Thread _thread;
     private volatile bool _stopping;
 
-    public EdgeWorker(RequestScheduler scheduler, EdgeHalf half, EdgeMetrics metrics, int number)
+    public EdgeWorker(RequestScheduler scheduler, EdgePlans plans, EdgeMetrics metrics, int number)
     {
-        (_scheduler, _half, _metrics) = (scheduler, half, metrics);
-        _logits = new float[half.MaxBatch * half.Classes];
-        _taken = new EdgeRequest?[half.MaxBatch];
-        _live = new EdgeRequest?[half.MaxBatch];
-        _decode = new TimeSpan[half.MaxBatch];
+        (_scheduler, _plans, _metrics) = (scheduler, plans, metrics);
+        int batch = scheduler.MaxBatch;
+        _logits = new float[batch * plans.Classes];
+        _taken = new EdgeRequest?[batch];
+        _live = new EdgeRequest?[batch];
+        _decode = new TimeSpan[batch];
+        _halfOf = new int[batch];
+        _filled = new int[plans.Halves.Count];
         _thread = new Thread(Run) { IsBackground = true, Name = $"edge worker {number}" };
     }
 
@@ -47,7 +52,7 @@ internal sealed class EdgeWorker : IDisposable
         if (_thread.ThreadState.HasFlag(System.Threading.ThreadState.Unstarted)) return;
         _wake.Release();
         _thread.Join();
-        _half.Dispose();
+        _plans.Dispose();
         _wake.Dispose();
     }
 
@@ -63,33 +68,44 @@ internal sealed class EdgeWorker : IDisposable
 
     private void Answer(Span<EdgeRequest?> taken)
     {
-        int count = 0;
         try
         {
             long started = Stopwatch.GetTimestamp();
-            count = Decode(taken, started);
-            if (count == 0) return;
-            long decoded = Stopwatch.GetTimestamp();
-            _half.Compute(_logits.AsSpan(0, count * _half.Classes));
-            long computed = Stopwatch.GetTimestamp();
-            TimeSpan compute = Stopwatch.GetElapsedTime(decoded, computed);
-            _metrics.Ran(count, compute);
-            _scheduler.Learn(Stopwatch.GetElapsedTime(started, computed).TotalMilliseconds / count);
-            for (int i = 0; i < count; i++)
+            int count = Decode(taken, started);
+            for (int half = 0, done = 0; done < count; half++)
             {
-                EdgeRequest request = _live[i]!;
-                _live[i] = null;
-                // Waiting for the others of its batch to be decoded is waiting, too.
-                TimeSpan queue = Stopwatch.GetElapsedTime(request.Received, decoded) - _decode[i];
-                _metrics.Answered(queue, _decode[i], Stopwatch.GetElapsedTime(request.Received, computed));
-                request.Connection.Reply(request, ReplyStatus.Ok, queue, _decode[i], compute, _logits.AsSpan(i * _half.Classes, _half.Classes), "");
+                if (_filled[half] > 0) Compute(half, count);
+                done += _filled[half];
             }
+
+            if (count > 0) _scheduler.Learn(Stopwatch.GetElapsedTime(started).TotalMilliseconds / count);
         }
         catch (Exception failure)
         {
             // A defect of this program that a request brought out must not end the service to the others.
             Fail(_live, failure);
             Fail(taken, failure);
+        }
+    }
+
+    /// <summary>Runs one half on the requests that were decoded into its places, and answers them.</summary>
+    private void Compute(int half, int count)
+    {
+        int places = _filled[half], classes = _plans.Classes;
+        long started = Stopwatch.GetTimestamp();
+        _plans.Halves[half].Compute(_logits.AsSpan(0, places * classes));
+        long computed = Stopwatch.GetTimestamp();
+        TimeSpan compute = Stopwatch.GetElapsedTime(started, computed);
+        _metrics.Ran(places, compute);
+        for (int i = 0, place = 0; i < count; i++)
+        {
+            if (_halfOf[i] != half) continue;
+            EdgeRequest request = _live[i]!;
+            _live[i] = null;
+            // Waiting for the others of its batch to be decoded, or for those of another half to run, is waiting, too.
+            TimeSpan queue = Stopwatch.GetElapsedTime(request.Received, started) - _decode[i];
+            _metrics.Answered(queue, _decode[i], Stopwatch.GetElapsedTime(request.Received, computed));
+            request.Connection.Reply(request, ReplyStatus.Ok, queue, _decode[i], compute, _logits.AsSpan(place++ * classes, classes), "");
         }
     }
 
@@ -103,10 +119,11 @@ internal sealed class EdgeWorker : IDisposable
     }
 
     /// <summary>Decodes the requests that are still of use, each to a place of its own, and answers the others.</summary>
-    /// <returns>Places that are filled.</returns>
+    /// <returns>Requests to run; <see cref="_halfOf"/> says on which half, <see cref="_filled"/> how many on each.</returns>
     private int Decode(Span<EdgeRequest?> taken, long now)
     {
         int count = 0;
+        Array.Clear(_filled);
         for (int i = 0; i < taken.Length; i++)
         {
             EdgeRequest request = taken[i]!;
@@ -128,8 +145,11 @@ internal sealed class EdgeWorker : IDisposable
             try
             {
                 _live[count] = request;
-                _half.Decode(request.Header, request.Payload, count);
+                int half = _plans.HalfOf(request.Header.PlanId);
+                _plans.Halves[half].Decode(request.Header, request.Payload, _filled[half]);
                 _decode[count] = Stopwatch.GetElapsedTime(started);
+                _halfOf[count] = half;
+                _filled[half]++;
                 count++;
             }
             catch (InvalidDataException malformed)

@@ -15,7 +15,8 @@ internal sealed class RequestScheduler : IDisposable
     private readonly object _gate = new();
     private readonly EdgeWorker[] _workers;
     private readonly Stack<EdgeWorker> _idle;
-    private readonly BatchTime[] _batches;
+    private readonly int[] _sizes;
+    private readonly long _longestBatch;
     private readonly int _capacity;
     private readonly long _window;
 
@@ -26,16 +27,18 @@ internal sealed class RequestScheduler : IDisposable
     private double _millisecondsPerRequest;
 
     /// <param name="options">Limits.</param>
-    /// <param name="half">The edge half, with every batch size that may be used.</param>
-    /// <param name="batches">The batch sizes.</param>
+    /// <param name="plans">The edge halves, with every batch size that may be used.</param>
+    /// <param name="batches">The batch sizes of each half.</param>
     /// <param name="metrics">Counts runs.</param>
-    public RequestScheduler(EdgeServerOptions options, EdgeHalf half, BatchTime[] batches, Telemetry.EdgeMetrics metrics)
+    public RequestScheduler(EdgeServerOptions options, EdgePlans plans, IReadOnlyList<BatchTime[]> batches, Telemetry.EdgeMetrics metrics)
     {
         _capacity = options.MaxQueued;
-        _batches = [.. batches.Where(batch => batch.Used)];
+        BatchTime[] used = [.. batches.SelectMany(half => half).Where(batch => batch.Used)];
+        _sizes = [.. used.Select(batch => batch.Size).Distinct().Order()];
+        _longestBatch = (long)(used.Where(batch => batch.Size == MaxBatch).Max(batch => batch.Milliseconds) * Stopwatch.Frequency / 1000);
         _window = MaxBatch > 1 ? (long)(options.BatchWindow.TotalSeconds * Stopwatch.Frequency) : 0;
-        int[] sizes = [.. _batches.Select(batch => batch.Size)];
-        _workers = [.. Enumerable.Range(0, options.Concurrency).Select(number => new EdgeWorker(this, half.Fork(sizes), metrics, number))];
+        int[][] sizes = [.. batches.Select(half => half.Where(batch => batch.Used).Select(batch => batch.Size).ToArray())];
+        _workers = [.. Enumerable.Range(0, options.Concurrency).Select(number => new EdgeWorker(this, plans.Fork(sizes, MaxBatch), metrics, number))];
         _idle = new Stack<EdgeWorker>(_workers);
         foreach (EdgeWorker worker in _workers) worker.Start();
     }
@@ -44,7 +47,7 @@ internal sealed class RequestScheduler : IDisposable
     public int Queued => Volatile.Read(ref _queued);
 
     /// <summary>Largest batch.</summary>
-    public int MaxBatch => _batches[^1].Size;
+    public int MaxBatch => _sizes[^1];
 
     /// <summary>About how long it takes until what waits now has run: when a client that was told "busy" may come again.</summary>
     public TimeSpan RetryAfter => TimeSpan.FromMilliseconds(Math.Clamp(Volatile.Read(ref _millisecondsPerRequest) * (Queued + 1) / _workers.Length, 1, 10_000));
@@ -137,9 +140,9 @@ internal sealed class RequestScheduler : IDisposable
     /// <summary>Largest batch that so many requests fill.</summary>
     private int BatchFor(int waiting)
     {
-        for (int i = _batches.Length - 1; i >= 0; i--)
+        for (int i = _sizes.Length - 1; i >= 0; i--)
         {
-            if (_batches[i].Size <= waiting) return _batches[i].Size;
+            if (_sizes[i] <= waiting) return _sizes[i];
         }
 
         return 0;
@@ -151,7 +154,7 @@ internal sealed class RequestScheduler : IDisposable
     /// </summary>
     private void Fill()
     {
-        long until = Math.Min(Stopwatch.GetTimestamp() + _window, EarliestDeadline() - (long)(_batches[^1].Milliseconds * Stopwatch.Frequency / 1000));
+        long until = Math.Min(Stopwatch.GetTimestamp() + _window, EarliestDeadline() - _longestBatch);
         _filling++;
         while (_queued > 0 && _queued < MaxBatch)
         {

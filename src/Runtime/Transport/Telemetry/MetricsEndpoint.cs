@@ -135,5 +135,5 @@ public sealed class MetricsEndpoint : IDisposable
     }
 
     private string Health() => string.Create(CultureInfo.InvariantCulture,
-        $$"""{"status":"{{(_server.IsStopping ? "stopping" : "serving")}}","bundle":"{{_server.Bundle.Id}}","clients":{{_server.Clients}},"queued":{{_server.Queued}},"answered":{{_server.Answered}},"uptimeSeconds":{{(DateTime.UtcNow - _started).TotalSeconds:F0}}}""") + "\n";
+        $$"""{"status":"{{(_server.IsStopping ? "stopping" : "serving")}}","bundle":"{{_server.Plans.Id}}","clients":{{_server.Clients}},"queued":{{_server.Queued}},"answered":{{_server.Answered}},"uptimeSeconds":{{(DateTime.UtcNow - _started).TotalSeconds:F0}}}""") + "\n";
 }

@@ -1,0 +1,216 @@
+using CoInference.Kernels.Devices;
+using CoInference.Runtime.Codec;
+using CoInference.Runtime.Conditions;
+using CoInference.Runtime.Energy;
+using CoInference.Runtime.Execution;
+using CoInference.Runtime.Graphs;
+using CoInference.Runtime.Plans;
+using CoInference.Runtime.Transport;
+
+namespace CoInference.Runtime.Targets;
+
+/// <summary>
+/// Every way in which a device can answer with a set of plans, ready to run: changing from one to another loads, compiles and
+/// packs nothing. One caller at a time.
+/// </summary>
+/// <remarks>
+/// Plans of one cut share a session, sessions of overlapping parts of a network share packed weights (<see cref="SharedWeights"/>),
+/// and all executors share the memory of image, feature and request. What a change still costs, cold caches and sleeping
+/// threads, is measured when the set is opened and charged to the request that changes.
+/// </remarks>
+public sealed class TargetSet : IDisposable
+{
+    private const double MinimumStepsOfMeter = 5;
+
+    private readonly TargetSetOptions _options;
+    private readonly List<Session> _sessions = [];
+    private readonly List<WorkerSet> _workers = [];
+    private readonly List<ITargetExecutor> _executors = [];
+    private readonly EdgeLink? _link;
+    private readonly double _replyBytes;
+    private TargetPower[] _powers = [];
+    private TargetStart[] _starts = [];
+    private int _last = -1;
+
+    private TargetSet(PlanSet plans, TargetSetOptions options)
+    {
+        _options = options;
+        Plans = plans;
+        _replyBytes = FeatureFrame.ReplyBytes(plans.Classes, "");
+        try
+        {
+            if (options.Edge is { } edge)
+            {
+                var backoff = new Backoff(options.ReconnectInterval, options.MaxReconnectInterval, options.Seed is { } seed ? new Random(seed) : new Random());
+                _link = new EdgeLink(edge, plans, options.Client, backoff, Link, options.Log);
+            }
+
+            CreateExecutors();
+            if (_executors.Count == 0) throw new InvalidDataException("There is nothing to run on the device alone: name an edge.");
+            Targets = [.. _executors.Select(executor => executor.Target)];
+            _powers = [.. Targets.Select(options.Energy.Of)];
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The plans.</summary>
+    public PlanSet Plans { get; }
+
+    /// <summary>The targets.</summary>
+    public IReadOnlyList<ExecutionTarget> Targets { get; } = [];
+
+    /// <summary>What was measured of each target when the set was opened.</summary>
+    public IReadOnlyList<TargetStart> Starts => _starts;
+
+    /// <summary>Estimates the link from the requests that cross it.</summary>
+    public LinkEstimator Link { get; } = new();
+
+    /// <summary>Whether the edge is connected now.</summary>
+    public bool IsConnected => _link?.IsConnected ?? false;
+
+    /// <summary>Packed layers, and those among the sessions' layers that found their weights packed already.</summary>
+    public (int Packed, int Reused) SharedLayers { get; private set; }
+
+    /// <summary>Makes the targets, connects, and measures what each target and a change to it cost.</summary>
+    /// <param name="plans">The plans.</param>
+    /// <param name="options">Null for the defaults: the device alone.</param>
+    /// <param name="cancellation">Stops the measurement.</param>
+    /// <exception cref="InvalidDataException">No plan runs on the device alone and there is no edge, or the energy model lacks a row.</exception>
+    /// <exception cref="EdgeException">The edge does not admit this device or serves other plans. That it cannot be reached is no error.</exception>
+    /// <exception cref="OperationCanceledException">Cancelled.</exception>
+    public static TargetSet Open(PlanSet plans, TargetSetOptions? options = null, CancellationToken cancellation = default)
+    {
+        ArgumentNullException.ThrowIfNull(plans);
+        var set = new TargetSet(plans, options ?? new TargetSetOptions());
+        try
+        {
+            set._starts = StartMeasurement.Measure(set._executors, set.Plans.ImageShape.Count, set._options.Slowdown, cancellation);
+            return set;
+        }
+        catch
+        {
+            set.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Index of the target of that name; -1 when there is none.</summary>
+    public int Find(string name)
+    {
+        for (int i = 0; i < Targets.Count; i++)
+        {
+            if (Targets[i].Name == name) return i;
+        }
+
+        return -1;
+    }
+
+    /// <summary>The target that answers when the edge does not: the fastest of the device's own that is accurate enough, else the most accurate one.</summary>
+    /// <param name="accuracy">Least share of right answers, 0 to 1.</param>
+    /// <returns>Its index; -1 when no target runs on the device alone.</returns>
+    public int Fallback(double accuracy)
+    {
+        int best = -1;
+        for (int i = 0; i < Targets.Count; i++)
+        {
+            if (Targets[i].Placement != TargetPlacement.Device) continue;
+            if (best < 0 || Cost(i).CompareTo(Cost(best)) < 0) best = i;
+        }
+
+        return best;
+
+        (double, double) Cost(int i) => Targets[i].Accuracy >= accuracy ? (0, _starts[i].DeviceSeconds) : (1 - Targets[i].Accuracy, 0);
+    }
+
+    /// <summary>Answers one image.</summary>
+    /// <param name="target">Index of the target.</param>
+    /// <param name="image">Bytes in CHW order, of the plans' image shape.</param>
+    /// <param name="logits">Receives one value per class; undefined when there is no answer.</param>
+    /// <param name="limit">Time after which an answer is of no use; the edge is told.</param>
+    /// <param name="signalDbm">Strength of the radio signal for modelled energy, or NaN.</param>
+    /// <returns>What it took. Without an answer, the time that was lost counts as wire.</returns>
+    /// <exception cref="EdgeException">The edge does not admit this device, or serves other plans.</exception>
+    public TargetOutcome Run(int target, ReadOnlySpan<byte> image, Span<float> logits, TimeSpan limit, double signalDbm)
+    {
+        double before = _options.Meter?.ReadJoules() ?? double.NaN;
+        bool answered = _executors[target].TryRun(image, logits, limit, out InferenceTiming timing);
+        double measured = (_options.Meter?.ReadJoules() ?? double.NaN) - before;
+
+        double device = timing.DeviceMs / 1000, encode = timing.EncodeMs / 1000, wire = (timing.WireMs + timing.LostMs) / 1000, total = timing.TotalMs / 1000;
+        // What the caches cost is inside the device's time; it is moved, so that a target is not blamed for the one before it.
+        double change = _last < 0 || _last == target ? 0 : Math.Min(_starts[target].SwitchSeconds, device / 2);
+        if (timing.DeviceMs > 0) _last = target;
+        bool isMeasured = total >= MinimumStepsOfMeter * (_options.Meter?.Resolution.TotalSeconds ?? double.PositiveInfinity) && !double.IsNaN(measured);
+        double rate = Link.BytesPerSecond;
+        double transmit = timing.PayloadBytes == 0 ? 0 : double.IsNaN(rate) ? wire : Math.Min(wire, timing.PayloadBytes / rate);
+        double receive = !answered || timing.PayloadBytes == 0 || double.IsNaN(rate) ? 0 : Math.Min(wire - transmit, _replyBytes / rate);
+        return new TargetOutcome(
+            device - change, encode + (timing.DecodeMs / 1000), wire, timing.QueueMs / 1000, timing.EdgeMs / 1000, change,
+            isMeasured ? measured : _powers[target].Joules(device, encode, transmit, receive, total, signalDbm), isMeasured, answered);
+    }
+
+    /// <summary>Closes the connection and frees the sessions.</summary>
+    public void Dispose()
+    {
+        _link?.Dispose();
+        foreach (Session session in _sessions) session.Dispose();
+        foreach (WorkerSet workers in _workers) workers.Dispose();
+    }
+
+    private void CreateExecutors()
+    {
+        DeviceMemory memory = DeviceMemory.For([.. Plans.Plans.Select(plan => plan.Bundle)]);
+        foreach (IGrouping<string, PlannedBundle> network in Plans.Plans.GroupBy(plan => plan.Precision))
+        {
+            var shared = new SharedWeights();
+            var sessions = new Dictionary<(Graph, int), Session>();
+            foreach (PlannedBundle plan in network)
+            {
+                int threads = _options.Threads[0];
+                if (plan.Bundle.Edge is null)
+                {
+                    foreach (int count in _options.Threads) Add($"cpu.{count}.{plan.Precision}", TargetPlacement.Device, count, plan, "", Half(plan, count));
+                }
+                else if (_link is not null)
+                {
+                    bool isWhole = plan.Bundle.Device is null;
+                    string coding = plan.Bundle.Codec is { } codec ? $"{codec.Decision.Bits}bit" : plan.Bundle.Plan.InputCoding == InputCoding.Pixels ? "raw" : plan.Bundle.Plan.InputCoding.ToString().ToLowerInvariant();
+                    Add(plan.Name, isWhole ? TargetPlacement.Edge : TargetPlacement.Split, isWhole ? 0 : threads, plan, coding, Half(plan, threads));
+                }
+            }
+
+            SharedLayers = (SharedLayers.Packed + shared.Packed, SharedLayers.Reused + shared.Reused);
+
+            DeviceHalf Half(PlannedBundle plan, int threads)
+            {
+                if (plan.Bundle.Device is not { } graph) return new DeviceHalf(plan.Bundle, null, memory);
+                if (!sessions.TryGetValue((graph, threads), out Session? session))
+                {
+                    session = sessions[(graph, threads)] = Session.Create(graph, new SessionOptions { Workers = Workers(threads), Precise = _options.Precise, SharedWeights = shared });
+                    _sessions.Add(session);
+                }
+
+                return new DeviceHalf(plan.Bundle, session, memory);
+            }
+        }
+    }
+
+    private void Add(string name, TargetPlacement placement, int threads, PlannedBundle plan, string coding, DeviceHalf half)
+    {
+        var target = new ExecutionTarget(
+            name, placement, threads == 0 ? "" : "cpu", threads, plan.Precision, placement == TargetPlacement.Split ? plan.Bundle.Plan.Cut : "", coding, plan.PayloadBytes, plan.Accuracy);
+        _executors.Add(placement == TargetPlacement.Device ? new DeviceExecutor(target, half, _options.Slowdown) : new EdgeExecutor(target, half, _link!, _options.Slowdown));
+    }
+
+    private WorkerSet Workers(int threads)
+    {
+        if (threads == 1) return WorkerSet.Single;
+        WorkerSet? workers = _workers.Find(candidate => candidate.Threads == threads);
+        if (workers is null) _workers.Add(workers = new WorkerSet(threads));
+        return workers;
+    }
+}
