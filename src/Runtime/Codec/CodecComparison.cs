@@ -65,6 +65,8 @@ public sealed record CodecComparison(TensorShape FeatureShape, IReadOnlyList<Cod
         var stages = new List<(string Name, int Bits, long Bytes, Action Work)>
         {
             ("copy", 32, 2 * floatBytes, () => feature.AsSpan().CopyTo(restored)),
+            // What unpacking cannot be faster than: it writes as many floats, whatever it reads.
+            ("fill", 32, floatBytes, () => restored.AsSpan().Fill(1f)),
             ("range", 32, floatBytes, () => ValueRange.Find(feature)),
         };
         foreach (int count in bits) Add(stages, samples, count, feature, restored);

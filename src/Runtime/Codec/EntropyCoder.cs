@@ -41,11 +41,13 @@ internal sealed unsafe partial class EntropyCoder
     private readonly int _rows;
     private readonly int _longLanes;
     private readonly byte[] _shiftOf;
-    private readonly uint[] _contexts;
+    private readonly bool[] _hasEdge;
     private readonly short[] _thresholds;
     private readonly AlignedBuffer _decoder;
     private readonly AlignedBuffer _steps;
     private readonly AlignedBuffer _states;
+    private readonly AlignedBuffer _rowContexts;
+    private readonly AlignedBuffer _rowHasUp;
 
     public EntropyCoder(SymbolGrid grid, int bits, EntropyModel model)
     {
@@ -56,9 +58,14 @@ internal sealed unsafe partial class EntropyCoder
         (_rows, _longLanes) = Math.DivRem(grid.Rows, _lanes);
         int levels = 1 << bits;
         _shiftOf = Array.ConvertAll(EntropyModel.ClassTable(model.Thresholds, levels), index => (byte)(index * DistributionBits));
-        _contexts = new uint[grid.Planes];
+        var contexts = new uint[grid.Planes];
         for (int i = 0; i < model.Contexts.Length; i++)
-            _contexts[i / model.ClassCount] |= (uint)model.Contexts[i] << (i % model.ClassCount * DistributionBits);
+            contexts[i / model.ClassCount] |= (uint)model.Contexts[i] << (i % model.ClassCount * DistributionBits);
+        int steps = RowSteps;
+        _hasEdge = new bool[steps];
+        _rowContexts = new AlignedBuffer((long)steps * MaxLanes * sizeof(uint));
+        _rowHasUp = new AlignedBuffer((long)steps * MaxLanes);
+        for (int y = 0; y < steps; y++) PlanRow(y, contexts);
         _thresholds = new short[EntropyModel.MaxClasses - 1];
         Array.Fill(_thresholds, short.MaxValue);
         for (int i = 0; i < model.Thresholds.Length; i++) _thresholds[i] = (short)(model.Thresholds[i] - 1);
@@ -83,6 +90,9 @@ internal sealed unsafe partial class EntropyCoder
     /// <remarks>A symbol takes at most log bits; a damaged payload is noticed only at the end of a row.</remarks>
     public int WorkBytes => checked((int)(ColumnBytes + Math.Max(EncodedBytes, _grid.Count + (((long)_lanes * (_grid.Width + 1) * _log) / 8) + Slack)));
 
+    // The longest lanes have a row more.
+    private int RowSteps => _longLanes > 0 ? _rows + 1 : _rows;
+
     private long ColumnBytes => (long)_lanes * (_rows + 1) * _grid.Width;
 
     private long EncodedBytes => (((((long)_grid.Count + _lanes) * _log) + 7) / 8) + Slack;
@@ -99,17 +109,16 @@ internal sealed unsafe partial class EntropyCoder
         LaneInterleaving.ToColumns(symbols, columns, _lanes, _rows * _grid.Width, _longLanes, _grid.Width);
         uint* states = stackalloc uint[MaxLanes];
         for (int k = 0; k < _lanes; k++) states[k] = 1u << _log;
-        byte* rowTables = stackalloc byte[Row.Bytes];
-        var row = new Row(rowTables);
+        byte* beforeFirst = stackalloc byte[MaxLanes];
+        var row = new Row { BeforeFirst = beforeFirst };
         var writer = new BitWriter { Target = end };
         fixed (byte* shiftOf = _shiftOf)
-        fixed (uint* contexts = _contexts)
         {
             row.ShiftOf = shiftOf;
-            for (int y = _longLanes > 0 ? _rows : _rows - 1; y >= 0; y--)
+            for (int y = RowSteps - 1; y >= 0; y--)
             {
                 int lanes = y < _rows ? _lanes : _longLanes;
-                bool edge = Enter(ref row, y, lanes, columns, contexts);
+                bool edge = Enter(ref row, y, lanes, columns);
                 if (lanes == MaxLanes && UsesVectors)
                 {
                     if (edge) EncodeRow512<HasEdge>(row, states, ref writer);
@@ -148,16 +157,15 @@ internal sealed unsafe partial class EntropyCoder
         long bit = BitOperations.TrailingZeroCount(payload[0]) + 1;
         uint* states = stackalloc uint[MaxLanes];
         for (int k = 0; k < _lanes; k++, bit += _log) states[k] = (uint)(ReadWord(code + (bit >> 3)) >> (int)(bit & 7)) & ((1u << _log) - 1);
-        byte* rowTables = stackalloc byte[Row.Bytes];
-        var row = new Row(rowTables);
+        byte* beforeFirst = stackalloc byte[MaxLanes];
+        var row = new Row { BeforeFirst = beforeFirst };
         fixed (byte* shiftOf = _shiftOf)
-        fixed (uint* contexts = _contexts)
         {
             row.ShiftOf = shiftOf;
-            for (int y = 0; y < (_longLanes > 0 ? _rows + 1 : _rows); y++)
+            for (int y = 0; y < RowSteps; y++)
             {
                 int lanes = y < _rows ? _lanes : _longLanes;
-                bool edge = Enter(ref row, y, lanes, columns, contexts);
+                bool edge = Enter(ref row, y, lanes, columns);
                 bit = lanes == MaxLanes && UsesVectors
                     ? edge ? DecodeRow512<HasEdge>(row, states, code, bit) : DecodeRow512<NoEdge>(row, states, code, bit)
                     : edge ? DecodeRow<HasEdge>(row, states, lanes, code, bit) : DecodeRow<NoEdge>(row, states, lanes, code, bit);
@@ -173,26 +181,31 @@ internal sealed unsafe partial class EntropyCoder
 
     private static InvalidDataException Damaged() => new("Payload: the entropy code is damaged.");
 
+    private void PlanRow(int y, uint[] contexts)
+    {
+        var rowContexts = new Span<uint>((uint*)_rowContexts.Pointer + (y * MaxLanes), MaxLanes);
+        Span<byte> hasUp = _rowHasUp.Span.Slice(y * MaxLanes, MaxLanes);
+        for (int k = 0; k < (y < _rows ? _lanes : _longLanes); k++)
+        {
+            (int plane, int inPlane) = Math.DivRem((k * _rows) + Math.Min(k, _longLanes) + y, _grid.Height);
+            bool first = y == 0 || inPlane == 0;
+            rowContexts[k] = contexts[plane];
+            hasUp[k] = first ? (byte)0 : (byte)0xFF;
+            _hasEdge[y] |= first;
+        }
+    }
+
     /// <summary>Points at row <paramref name="y"/> of every lane.</summary>
     /// <returns>Whether a lane has no row above: it is the first of its plane, or of the lane, whose rows are coded alone.</returns>
-    private bool Enter(ref Row row, int y, int lanes, byte* columns, uint* contexts)
+    private bool Enter(ref Row row, int y, int lanes, byte* columns)
     {
         int stride = _lanes * _grid.Width;
+        row.Contexts = (uint*)_rowContexts.Pointer + (y * MaxLanes);
+        row.HasUp = _rowHasUp.Pointer + (y * MaxLanes);
         row.Current = columns + ((nint)y * stride);
         row.Up = y > 0 ? row.Current - stride : row.Current;
-        bool edge = false;
-        for (int k = 0; k < lanes; k++)
-        {
-            int index = (k * _rows) + Math.Min(k, _longLanes) + y;
-            (int plane, int inPlane) = Math.DivRem(index, _grid.Height);
-            row.Contexts[k] = contexts[plane];
-            bool first = y == 0 || inPlane == 0;
-            row.HasUp[k] = first ? (byte)0 : (byte)0xFF;
-            row.BeforeFirst[k] = first ? (byte)0 : row.Up[k];
-            edge |= first;
-        }
-
-        return edge;
+        for (int k = 0; k < lanes; k++) row.BeforeFirst[k] = (byte)(row.Up[k] & row.HasUp[k]);
+        return _hasEdge[y];
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -331,18 +344,16 @@ internal sealed unsafe partial class EntropyCoder
     }
 
     /// <summary>One row of every lane, in columns.</summary>
-    private struct Row(byte* tables)
+    private struct Row
     {
-        public const int Bytes = MaxLanes * (sizeof(uint) + 2);
-
         /// <summary>Distributions by class, of each lane's plane.</summary>
-        public readonly uint* Contexts = (uint*)tables;
+        public uint* Contexts;
 
         /// <summary>All bits set where a lane has a row above.</summary>
-        public readonly byte* HasUp = tables + (MaxLanes * sizeof(uint));
+        public byte* HasUp;
 
         /// <summary>What takes the place of the left neighbours of the first column.</summary>
-        public readonly byte* BeforeFirst = tables + (MaxLanes * (sizeof(uint) + 1));
+        public byte* BeforeFirst;
 
         public byte* Current;
         public byte* Up;

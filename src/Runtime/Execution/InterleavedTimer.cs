@@ -7,6 +7,10 @@ namespace CoInference.Runtime.Execution;
 /// busy neighbour hits all alike, and a sample repeats the work until it is long enough to trust. Slow work gets fewer
 /// samples, so that a scalar kernel among fast ones does not take all the time.
 /// </summary>
+/// <remarks>
+/// Before a sample the work runs once untimed: the candidates before it have filled the caches with data of theirs, while in
+/// a session the layer before leaves the input of this one.
+/// </remarks>
 internal static class InterleavedTimer
 {
     private const double SampleMicroseconds = 200;
@@ -37,6 +41,7 @@ internal static class InterleavedTimer
             {
                 cancellation.ThrowIfCancellationRequested();
                 if (round >= MinimumSamples && spent[i] > BudgetMicroseconds) continue;
+                work[i](1);
                 double time = work[i](repeats[i]);
                 spent[i] += time * repeats[i];
                 samples[i].Add(time);

@@ -22,6 +22,8 @@ public sealed unsafe class Session : IDisposable
     private readonly WorkerSet _workers;
     private readonly WorkerSet? _ownedWorkers;
     private readonly BoundGraph _bound;
+    private readonly BoundaryCopy? _copyIn;
+    private readonly BoundaryCopy? _copyOut;
 
     private Session(CompiledGraph compiled, SessionOptions options)
     {
@@ -38,7 +40,9 @@ public sealed unsafe class Session : IDisposable
             _ownedWorkers?.Dispose();
             throw;
         }
-
+        if (Inputs.Count != 1 || Outputs.Count != 1) return;
+        _copyIn = new BoundaryCopy(_workers, Inputs[0]);
+        _copyOut = new BoundaryCopy(_workers, Outputs[0]);
     }
 
     /// <summary>How the session was compiled.</summary>
@@ -229,7 +233,7 @@ public sealed unsafe class Session : IDisposable
         PhysicalValue target = _compiled.Plan.Outputs[0];
         for (int repeat = 0; repeat < _compiled.Repeats; repeat++)
         {
-            Part(MemoryMarshal.AsBytes(input), repeat).CopyTo(Memory(source));
+            _copyIn!.Run(Part(MemoryMarshal.AsBytes(input), repeat), Memory(source));
             if (stepTicks.IsEmpty)
             {
                 foreach (Step step in _bound.Recorded) step.Run();
@@ -240,7 +244,7 @@ public sealed unsafe class Session : IDisposable
             }
 
             Span<byte> part = Part(MemoryMarshal.AsBytes(output), repeat);
-            Memory(target)[..part.Length].CopyTo(part);
+            _copyOut!.Run(Memory(target)[..part.Length], part);
         }
 
         GC.KeepAlive(this);

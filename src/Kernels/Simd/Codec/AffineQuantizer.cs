@@ -120,11 +120,18 @@ public static unsafe class AffineQuantizer
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal static Vector512<byte> Symbols64(float* source, float inverse, float offset, float top)
     {
-        // Narrowing saturates below at 0. It works within 128 bits: groups of 4 symbols come out in steps of 16.
+        Vector512<int> order = Vector512.Create(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+        return Avx512F.PermuteVar16x32(InterleavedSymbols64(source, inverse, offset, top).AsInt32(), order).AsByte();
+    }
+
+    /// <summary>The symbols of 64 values in groups of 4: groups 0, 4, 8, 12, then 1, 5, 9, 13 and so on.</summary>
+    /// <remarks>Narrowing works within 128 bits, hence the order; it saturates below at 0.</remarks>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal static Vector512<byte> InterleavedSymbols64(float* source, float inverse, float offset, float top)
+    {
         Vector512<short> low = Avx512BW.PackSignedSaturate(Unbounded(source, inverse, offset, top), Unbounded(source + 16, inverse, offset, top));
         Vector512<short> high = Avx512BW.PackSignedSaturate(Unbounded(source + 32, inverse, offset, top), Unbounded(source + 48, inverse, offset, top));
-        Vector512<int> order = Vector512.Create(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-        return Avx512F.PermuteVar16x32(Avx512BW.PackUnsignedSaturate(low, high).AsInt32(), order).AsByte();
+        return Avx512BW.PackUnsignedSaturate(low, high);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

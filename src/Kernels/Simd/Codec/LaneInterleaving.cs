@@ -29,8 +29,14 @@ public static unsafe class LaneInterleaving
         if (lanes == Block && Vector128.IsHardwareAccelerated)
         {
             byte** starts = stackalloc byte*[Block];
-            for (int k = 0; k < Block; k++) starts[k] = Start(runs, k, length, longLanes, extra);
-            for (; done <= length - Block; done += Block) Transpose(starts, done, columns + ((nint)done * Block));
+            byte** rows = stackalloc byte*[Block];
+            for (int k = 0; k < Block; k++)
+            {
+                starts[k] = Start(runs, k, length, longLanes, extra);
+                rows[k] = columns + (k * Block);
+            }
+
+            for (; done <= length - Block; done += Block) Transpose(starts, done, rows, (nint)done * Block);
         }
 
         for (int k = 0; k < lanes; k++)
@@ -53,14 +59,15 @@ public static unsafe class LaneInterleaving
         int done = 0;
         if (lanes == Block && Vector128.IsHardwareAccelerated)
         {
-            byte* block = stackalloc byte[Block * Block];
+            byte** starts = stackalloc byte*[Block];
             byte** rows = stackalloc byte*[Block];
-            for (; done <= length - Block; done += Block)
+            for (int k = 0; k < Block; k++)
             {
-                for (int i = 0; i < Block; i++) rows[i] = columns + ((nint)(done + i) * Block);
-                Transpose(rows, 0, block);
-                for (int k = 0; k < Block; k++) Vector128.Load(block + (k * Block)).Store(Start(runs, k, length, longLanes, extra) + done);
+                starts[k] = Start(runs, k, length, longLanes, extra);
+                rows[k] = columns + (k * Block);
             }
+
+            for (; done <= length - Block; done += Block) Transpose(rows, (nint)done * Block, starts, done);
         }
 
         for (int k = 0; k < lanes; k++)
@@ -76,7 +83,7 @@ public static unsafe class LaneInterleaving
 
     // Four rounds of interleaving rows i and i + 8: each doubles how many bytes of one column lie beside each other.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Transpose(byte** rows, int offset, byte* target)
+    private static void Transpose(byte** rows, nint offset, byte** targets, nint at)
     {
         Vector128<byte> a0 = Vector128.Load(rows[0] + offset), a1 = Vector128.Load(rows[1] + offset), a2 = Vector128.Load(rows[2] + offset), a3 = Vector128.Load(rows[3] + offset);
         Vector128<byte> a4 = Vector128.Load(rows[4] + offset), a5 = Vector128.Load(rows[5] + offset), a6 = Vector128.Load(rows[6] + offset), a7 = Vector128.Load(rows[7] + offset);
@@ -92,22 +99,22 @@ public static unsafe class LaneInterleaving
             (a8, a9, aA, aB, aC, aD, aE, aF) = (b8, b9, bA, bB, bC, bD, bE, bF);
         }
 
-        a0.Store(target);
-        a1.Store(target + 16);
-        a2.Store(target + 32);
-        a3.Store(target + 48);
-        a4.Store(target + 64);
-        a5.Store(target + 80);
-        a6.Store(target + 96);
-        a7.Store(target + 112);
-        a8.Store(target + 128);
-        a9.Store(target + 144);
-        aA.Store(target + 160);
-        aB.Store(target + 176);
-        aC.Store(target + 192);
-        aD.Store(target + 208);
-        aE.Store(target + 224);
-        aF.Store(target + 240);
+        a0.Store(targets[0] + at);
+        a1.Store(targets[1] + at);
+        a2.Store(targets[2] + at);
+        a3.Store(targets[3] + at);
+        a4.Store(targets[4] + at);
+        a5.Store(targets[5] + at);
+        a6.Store(targets[6] + at);
+        a7.Store(targets[7] + at);
+        a8.Store(targets[8] + at);
+        a9.Store(targets[9] + at);
+        aA.Store(targets[10] + at);
+        aB.Store(targets[11] + at);
+        aC.Store(targets[12] + at);
+        aD.Store(targets[13] + at);
+        aE.Store(targets[14] + at);
+        aF.Store(targets[15] + at);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

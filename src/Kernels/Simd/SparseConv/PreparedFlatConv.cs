@@ -27,12 +27,12 @@ internal sealed unsafe class PreparedFlatConv<TSimd, TVector> : PreparedUnstruct
     public PreparedFlatConv(ConvShape shape, Epilogue epilogue, ReadOnlySpan<float> weights, ReadOnlySpan<float> bias)
         : base(shape, epilogue, (VectorWidth)TSimd.Lanes, UnstructuredWeights.CountOf(weights))
     {
-        int vectors = (Pixels + TSimd.Lanes - 1) / TSimd.Lanes;
-        _tiles = TilePlan.Balance(vectors, SparseConvCost.FlatTileVectors);
+        SparseConvCost.FlatPlan plan = SparseConvCost.PlanFlat(shape, (VectorWidth)TSimd.Lanes, UnstructuredWeights.CountOf(weights));
+        _tiles = plan.Tiles;
         _bigTile = UnstructuredTiles<TSimd, TVector>.Get(_tiles.Size);
         _smallTile = _tiles.Small > 0 ? UnstructuredTiles<TSimd, TVector>.Get(_tiles.Size - 1) : null;
-        _chunkChannels = UnstructuredWeights.ChunkChannels(shape, UnstructuredWeights.CountOf(weights), TileFloats * sizeof(float));
         int groupInputs = shape.InChannels / shape.Groups;
+        _chunkChannels = (groupInputs + plan.Chunks - 1) / plan.Chunks;
         int chunkChannels = _chunkChannels, tileFloats = TileFloats, plane = Pixels;
         _copies = plane % TSimd.Lanes != 0 || plane * sizeof(float) % CrowdingBytes == 0
             || (long)shape.InChannels * plane > int.MaxValue;

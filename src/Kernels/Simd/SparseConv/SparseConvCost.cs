@@ -10,18 +10,21 @@ internal static class SparseConvCost
     /// <summary>Work below this many cycles is not worth a hand-off to other threads.</summary>
     public const double ParallelCycles = DirectConvCost.ParallelCycles;
 
-    /// <summary>Most vectors of a tile of 1x1 layers.</summary>
-    public const int FlatTileVectors = 4;
+    /// <summary>Most vectors of a tile.</summary>
+    public const int MostTileVectors = 8;
 
-    // Patches share input among neighbouring vectors, so that wide tiles still read few of it.
-    private const int PatchTileVectors = 8;
+    // What a tile reads of a chunk of input channels leaves room in the first-level cache for weights and sums. Of each channel
+    // the processor fetches a vector more than the tile has.
+    private const double FlatChunkBytes = 44 * 1024;
 
     // A multiply-add loads its input; the weight is loaded once for all vectors of a tile. Tiles of one or two vectors are
     // bound by the latency of their sums.
-    private const double CyclesPerUnstructuredVector = 0.8;
-    private const double CyclesPerUnstructuredWeight = 0.4;
-    private const double LeastCyclesPerWeight = 2.2;
-    private const double CyclesPerRunVector = 6;
+    private const double CyclesPerUnstructuredVector = 0.55;
+    private const double CyclesPerUnstructuredWeight = 0.8;
+    private const double LeastCyclesPerWeight = 1.65;
+    private const double CyclesPerRunVector = 3;
+    private const double CyclesPerChunkVector = 2.75;
+    private const double CyclesPerChunkTile = 4;
     private const double CyclesPerCopiedRunVector = 2.5;
     private const double CyclesPerPatchVector = 9;
     private const double CyclesPerDealtVector = 11;
@@ -35,7 +38,7 @@ internal static class SparseConvCost
         shape is { KernelHeight: 1, KernelWidth: 1, StrideY: 1, StrideX: 1, PadTop: 0, PadLeft: 0, PadBottom: 0, PadRight: 0 };
 
     /// <summary>How a row of <paramref name="vectors"/> vectors of patches is cut into tiles.</summary>
-    public static TilePlan.Split PatchTiles(int vectors) => TilePlan.Balance(vectors, PatchTileVectors);
+    public static TilePlan.Split PatchTiles(int vectors) => TilePlan.Balance(vectors, MostTileVectors);
 
     /// <summary>Expected cycles of the unstructured form for one image whose pixels are dealt to lanes in <paramref name="patches"/>.</summary>
     /// <param name="shape">The layer.</param>
@@ -53,6 +56,33 @@ internal static class SparseConvCost
                 * Dealt(patches.Width, shape.KernelWidth, shape.StrideX, shape.DilationX) * CyclesPerDealtVector);
     }
 
+    /// <summary>How a 1x1 layer is cut: vectors of a tile, and chunks of input channels.</summary>
+    /// <remarks>
+    /// Wide tiles share the weights among more pixels but read more of each channel, so that more chunks are needed for the
+    /// input to stay in the first-level cache, whose sums go through the second-level cache in between.
+    /// </remarks>
+    /// <param name="shape">The layer.</param>
+    /// <param name="width">Vector unit.</param>
+    /// <param name="weights">Weights that are not zero.</param>
+    public static FlatPlan PlanFlat(ConvShape shape, VectorWidth width, double weights)
+    {
+        int vectors = ((shape.OutHeight * shape.OutWidth) + (int)width - 1) / (int)width;
+        double perOutput = weights / shape.OutChannels;
+        var best = new FlatPlan(default, 0, double.PositiveInfinity);
+        for (int size = 1; size <= Math.Min(MostTileVectors, vectors); size++)
+        {
+            TilePlan.Split tiles = TilePlan.Balance(vectors, size);
+            double channelBytes = (tiles.Size + 1) * (int)width * sizeof(float);
+            var chunks = (int)Math.Ceiling((double)shape.InChannels / shape.Groups * channelBytes / FlatChunkBytes);
+            int count = tiles.Big + tiles.Small;
+            double cycles = shape.OutChannels * ((perOutput * ((tiles.Big * WeightCycles(tiles.Size)) + (tiles.Small * WeightCycles(tiles.Size - 1))))
+                + (chunks * CyclesPerChunkTile * count) + ((CyclesPerRunVector + ((chunks - 1) * CyclesPerChunkVector)) * vectors));
+            if (cycles < best.Cycles) best = new FlatPlan(tiles, chunks, cycles);
+        }
+
+        return best;
+    }
+
     /// <summary>Expected cycles of the unstructured form on one thread.</summary>
     public static double UnstructuredCycles(ConvShape shape, VectorWidth width, double density)
     {
@@ -61,8 +91,7 @@ internal static class SparseConvCost
         int pixels = shape.OutHeight * shape.OutWidth;
         double vectors = Math.Ceiling((double)pixels / (int)width);
         double copied = pixels % (int)width == 0 ? 0 : CyclesPerCopiedRunVector;
-        return shape.Batch * vectors
-            * ((weights * WeightCycles(FlatTileVectors) / FlatTileVectors) + (shape.OutChannels * CyclesPerRunVector) + (shape.InChannels * copied));
+        return shape.Batch * (PlanFlat(shape, width, weights).Cycles + (vectors * shape.InChannels * copied));
     }
 
     /// <summary>Expected microseconds of the unstructured form on one thread.</summary>
@@ -86,6 +115,12 @@ internal static class SparseConvCost
 
     // Cycles that a weight takes for all vectors of a tile.
     private static double WeightCycles(int vectors) => Math.Max(LeastCyclesPerWeight, (vectors * CyclesPerUnstructuredVector) + CyclesPerUnstructuredWeight);
+
+    /// <summary>A cut of the pixels of an image into tiles and of its channels into chunks.</summary>
+    /// <param name="Tiles">Vectors of the tiles.</param>
+    /// <param name="Chunks">Chunks of input channels.</param>
+    /// <param name="Cycles">Expected cycles for an image, without copies.</param>
+    internal readonly record struct FlatPlan(TilePlan.Split Tiles, int Chunks, double Cycles);
 
     // Input rows or columns that are dealt for each lane: those between the taps of a strided 1x1 kernel are not.
     private static int Dealt(int outputs, int taps, int stride, int dilation) =>

@@ -26,7 +26,7 @@ internal sealed class UnstructuredConv<TSimd, TVector> : ConvKernel
     public override VectorWidth Width => (VectorWidth)TSimd.Lanes;
 
     /// <inheritdoc/>
-    public override string Tile => $"{SparseConvCost.FlatTileVectors * TSimd.Lanes}x1";
+    public override string Tile => $"{SparseConvCost.MostTileVectors * TSimd.Lanes}x1";
 
     /// <inheritdoc/>
     public override ActivationLayout InputLayout(ConvShape shape) => ActivationLayout.Nchw;

@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using System.Runtime.Intrinsics;
 using CoInference.Kernels.Simd.Vectors;
 
 namespace CoInference.Kernels.Simd.SparseConv;
@@ -55,25 +54,24 @@ internal static unsafe class UnstructuredTile<TSimd, TVector, TVectors>
                 if (TVectors.Value > 7) a7 = TSimd.Load(sums + (7 * TSimd.Lanes));
             }
 
-            // Four weights at a time: loads are what limits this loop, so that offsets are read in pairs and values in fours.
+            // Four weights at a time, whose offsets are read in pairs: loads are what limits this loop.
             int left = counts[channel];
             if (TVectors.Value <= 6)
             {
                 TVector b0 = TSimd.Zero, b1 = b0, b2 = b0, b3 = b0, b4 = b0, b5 = b0;
                 for (; left >= 4; left -= 4, offset += 4, value += 4)
                 {
-                    Vector128<float> values = Vector128.Load(value);
                     ulong offsets = *(ulong*)offset;
                     float* x = input + (uint)offsets;
                     float* y = input + (offsets >> 32);
-                    TVector w = TSimd.Broadcast(values.ToScalar());
+                    TVector w = TSimd.Broadcast(value[0]);
                     a0 = TSimd.MultiplyAdd(TSimd.Load(x), w, a0);
                     if (TVectors.Value > 1) a1 = TSimd.MultiplyAdd(TSimd.Load(x + TSimd.Lanes), w, a1);
                     if (TVectors.Value > 2) a2 = TSimd.MultiplyAdd(TSimd.Load(x + (2 * TSimd.Lanes)), w, a2);
                     if (TVectors.Value > 3) a3 = TSimd.MultiplyAdd(TSimd.Load(x + (3 * TSimd.Lanes)), w, a3);
                     if (TVectors.Value > 4) a4 = TSimd.MultiplyAdd(TSimd.Load(x + (4 * TSimd.Lanes)), w, a4);
                     if (TVectors.Value > 5) a5 = TSimd.MultiplyAdd(TSimd.Load(x + (5 * TSimd.Lanes)), w, a5);
-                    w = TSimd.Broadcast(values.GetElement(1));
+                    w = TSimd.Broadcast(value[1]);
                     b0 = TSimd.MultiplyAdd(TSimd.Load(y), w, b0);
                     if (TVectors.Value > 1) b1 = TSimd.MultiplyAdd(TSimd.Load(y + TSimd.Lanes), w, b1);
                     if (TVectors.Value > 2) b2 = TSimd.MultiplyAdd(TSimd.Load(y + (2 * TSimd.Lanes)), w, b2);
@@ -83,14 +81,14 @@ internal static unsafe class UnstructuredTile<TSimd, TVector, TVectors>
                     offsets = *(ulong*)(offset + 2);
                     x = input + (uint)offsets;
                     y = input + (offsets >> 32);
-                    w = TSimd.Broadcast(values.GetElement(2));
+                    w = TSimd.Broadcast(value[2]);
                     a0 = TSimd.MultiplyAdd(TSimd.Load(x), w, a0);
                     if (TVectors.Value > 1) a1 = TSimd.MultiplyAdd(TSimd.Load(x + TSimd.Lanes), w, a1);
                     if (TVectors.Value > 2) a2 = TSimd.MultiplyAdd(TSimd.Load(x + (2 * TSimd.Lanes)), w, a2);
                     if (TVectors.Value > 3) a3 = TSimd.MultiplyAdd(TSimd.Load(x + (3 * TSimd.Lanes)), w, a3);
                     if (TVectors.Value > 4) a4 = TSimd.MultiplyAdd(TSimd.Load(x + (4 * TSimd.Lanes)), w, a4);
                     if (TVectors.Value > 5) a5 = TSimd.MultiplyAdd(TSimd.Load(x + (5 * TSimd.Lanes)), w, a5);
-                    w = TSimd.Broadcast(values.GetElement(3));
+                    w = TSimd.Broadcast(value[3]);
                     b0 = TSimd.MultiplyAdd(TSimd.Load(y), w, b0);
                     if (TVectors.Value > 1) b1 = TSimd.MultiplyAdd(TSimd.Load(y + TSimd.Lanes), w, b1);
                     if (TVectors.Value > 2) b2 = TSimd.MultiplyAdd(TSimd.Load(y + (2 * TSimd.Lanes)), w, b2);
@@ -110,11 +108,10 @@ internal static unsafe class UnstructuredTile<TSimd, TVector, TVectors>
             {
                 for (; left >= 4; left -= 4, offset += 4, value += 4)
                 {
-                    Vector128<float> values = Vector128.Load(value);
                     ulong offsets = *(ulong*)offset;
                     float* x = input + (uint)offsets;
                     float* y = input + (offsets >> 32);
-                    TVector w = TSimd.Broadcast(values.ToScalar());
+                    TVector w = TSimd.Broadcast(value[0]);
                     a0 = TSimd.MultiplyAdd(TSimd.Load(x), w, a0);
                     if (TVectors.Value > 1) a1 = TSimd.MultiplyAdd(TSimd.Load(x + TSimd.Lanes), w, a1);
                     if (TVectors.Value > 2) a2 = TSimd.MultiplyAdd(TSimd.Load(x + (2 * TSimd.Lanes)), w, a2);
@@ -123,7 +120,7 @@ internal static unsafe class UnstructuredTile<TSimd, TVector, TVectors>
                     if (TVectors.Value > 5) a5 = TSimd.MultiplyAdd(TSimd.Load(x + (5 * TSimd.Lanes)), w, a5);
                     if (TVectors.Value > 6) a6 = TSimd.MultiplyAdd(TSimd.Load(x + (6 * TSimd.Lanes)), w, a6);
                     if (TVectors.Value > 7) a7 = TSimd.MultiplyAdd(TSimd.Load(x + (7 * TSimd.Lanes)), w, a7);
-                    w = TSimd.Broadcast(values.GetElement(1));
+                    w = TSimd.Broadcast(value[1]);
                     a0 = TSimd.MultiplyAdd(TSimd.Load(y), w, a0);
                     if (TVectors.Value > 1) a1 = TSimd.MultiplyAdd(TSimd.Load(y + TSimd.Lanes), w, a1);
                     if (TVectors.Value > 2) a2 = TSimd.MultiplyAdd(TSimd.Load(y + (2 * TSimd.Lanes)), w, a2);
@@ -135,7 +132,7 @@ internal static unsafe class UnstructuredTile<TSimd, TVector, TVectors>
                     offsets = *(ulong*)(offset + 2);
                     x = input + (uint)offsets;
                     y = input + (offsets >> 32);
-                    w = TSimd.Broadcast(values.GetElement(2));
+                    w = TSimd.Broadcast(value[2]);
                     a0 = TSimd.MultiplyAdd(TSimd.Load(x), w, a0);
                     if (TVectors.Value > 1) a1 = TSimd.MultiplyAdd(TSimd.Load(x + TSimd.Lanes), w, a1);
                     if (TVectors.Value > 2) a2 = TSimd.MultiplyAdd(TSimd.Load(x + (2 * TSimd.Lanes)), w, a2);
@@ -144,7 +141,7 @@ internal static unsafe class UnstructuredTile<TSimd, TVector, TVectors>
                     if (TVectors.Value > 5) a5 = TSimd.MultiplyAdd(TSimd.Load(x + (5 * TSimd.Lanes)), w, a5);
                     if (TVectors.Value > 6) a6 = TSimd.MultiplyAdd(TSimd.Load(x + (6 * TSimd.Lanes)), w, a6);
                     if (TVectors.Value > 7) a7 = TSimd.MultiplyAdd(TSimd.Load(x + (7 * TSimd.Lanes)), w, a7);
-                    w = TSimd.Broadcast(values.GetElement(3));
+                    w = TSimd.Broadcast(value[3]);
                     a0 = TSimd.MultiplyAdd(TSimd.Load(y), w, a0);
                     if (TVectors.Value > 1) a1 = TSimd.MultiplyAdd(TSimd.Load(y + TSimd.Lanes), w, a1);
                     if (TVectors.Value > 2) a2 = TSimd.MultiplyAdd(TSimd.Load(y + (2 * TSimd.Lanes)), w, a2);
