@@ -1,7 +1,6 @@
 using CoInference.Agent.Baselines;
 using CoInference.Agent.Environments;
 using CoInference.Kernels.Devices;
-using CoInference.Kernels.Tensors;
 using CoInference.Runtime.Data;
 using CoInference.Runtime.Execution;
 using CoInference.Runtime.Graphs;
@@ -39,7 +38,7 @@ internal sealed class SearchWorkbench : IDisposable
         JudgeImages = Validation.Count <= request.JudgeImages ? Validation : request.Data.Load(Split.SearchValidation, request.JudgeImages);
         Calibration = request.Data.Load(Split.Train, request.CalibrationImages);
         _workers = new WorkerSet(request.WorkThreads);
-        _pruner = Pruner.Create(Graph, CalibrationTensor(request, Calibration), request.Pruner with { Workers = _workers }, cancellation);
+        _pruner = Pruner.Create(Graph, request.Preprocessing.Apply(Calibration, request.Pruner.Refit.Images), request.Pruner with { Workers = _workers }, cancellation);
         _compiler = new PlanCompiler(Graph, _pruner, Calibration, Template(request, Graph), request.Precise);
         _judge = new PlanJudge(_compiler, request.WorkThreads, request.Precise);
         var device = new SessionOptions { Threads = request.DeviceThreads, Precise = request.Precise };
@@ -145,8 +144,12 @@ internal sealed class SearchWorkbench : IDisposable
             Checkpoint = Path.Combine(_request.OutputFolder, $"finetune-{hash}.checkpoint"),
             Resumes = true,
         };
-        using var trainer = new Trainer(pruned, _request.Data.Load(Split.Train), null, options);
-        return BundleCompiler.CompilePruned(trainer.Run(progress, cancellation).Graph, plan, Calibration, _request.Preprocessing, _request.Precise);
+
+        // The search works on folded normalizations; training needs some.
+        Graph network = Renormalization.Insert(pruned, Calibration, _request.Preprocessing, _request.WorkThreads, cancellation: cancellation);
+        using var trainer = new Trainer(network, _request.Data.Load(Split.Train), null, options);
+        Graph trained = GraphSimplifier.Simplify(trainer.Run(progress, cancellation).Graph);
+        return BundleCompiler.CompilePruned(trained, plan, Calibration, _request.Preprocessing, _request.Precise);
     }
 
     /// <summary>Judges a compiled plan on the validation images and measures it.</summary>
@@ -213,13 +216,4 @@ internal sealed class SearchWorkbench : IDisposable
         Preprocessing = request.Preprocessing,
         Seed = request.Seed,
     };
-
-    private static Tensor CalibrationTensor(SearchRequest request, ImageSet images)
-    {
-        int count = Math.Min(images.Count, request.Pruner.Refit.Images);
-        var tensor = new Tensor(ElementType.Float32, new TensorShape(count, images.Channels, images.Height, images.Width));
-        Span<float> values = tensor.Values<float>();
-        for (int i = 0; i < count; i++) request.Preprocessing.Apply(images.Image(i), images.Channels, values.Slice(i * images.ImageBytes, images.ImageBytes));
-        return tensor;
-    }
 }
