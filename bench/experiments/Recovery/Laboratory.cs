@@ -59,11 +59,11 @@ internal sealed class Laboratory : IDisposable
     private readonly float _learningRate;
     private readonly double _denseTest;
 
-    public Laboratory(Graph graph, DataSource data, string folder, float learningRate, CancellationToken cancellation)
+    public Laboratory(Graph graph, DataSource data, string folder, float learningRate, int? trainingImages, CancellationToken cancellation)
     {
         (Graph, _folder, _learningRate, _cancellation) = (graph, folder, learningRate, cancellation);
         Directory.CreateDirectory(folder);
-        (_train, _validation, _test) = (data.Load(Split.Train), data.Load(Split.SearchValidation), data.Load(Split.Test));
+        (_train, _validation, _test) = (data.Load(Split.Train, trainingImages), data.Load(Split.SearchValidation), data.Load(Split.Test));
         Preprocessing preprocessing = Preprocessing.Presets.First(preset => preset.Name == (graph.Metadata.GetValueOrDefault(Preprocessing.MetadataKey) ?? Preprocessing.ImageNet.Name));
         _judging = new EvaluationOptions { Preprocessing = preprocessing };
         Tensor calibration = preprocessing.Apply(_train, new RefitOptions().Images);
@@ -76,6 +76,8 @@ internal sealed class Laboratory : IDisposable
     public Graph Graph { get; }
 
     public Pruner Pruner { get; }
+
+    public int TrainingImages => _train.Count;
 
     /// <summary>Prunes, judges, fine-tunes and judges again; a case that is already in the folder is read instead.</summary>
     public RecoveryCase Recover(string name, IReadOnlyList<GroupDecision> decisions, int epochs)

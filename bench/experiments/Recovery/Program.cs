@@ -31,7 +31,8 @@ Console.CancelKeyPress += (_, pressed) =>
 try
 {
     Graph graph = GraphSimplifier.Simplify(OnnxModel.Load(model));
-    using var laboratory = new Laboratory(graph, DataSpec.Parse(spec), folder, rate, stop.Token);
+    int? images = mode == "correlation" ? CorrelationExperiment.TrainingImages : null;
+    using var laboratory = new Laboratory(graph, DataSpec.Parse(spec), folder, rate, images, stop.Token);
     Console.WriteLine(mode switch
     {
         "plan" => SparsityExperiment.Run(laboratory, PlanFile.Read(setting).Groups, epochs),

@@ -92,6 +92,7 @@ internal sealed class BottleneckVerb : TrainingVerb
         var spec = new BottleneckSpec(Cut, Channels, Bits, Kernel, Stride);
         ImageSet calibration = data.Load(Split.Train, BundleCompiler.CodecImages);
         Graph network = Bottleneck.Insert(graph, spec, calibration, preprocessing, (ulong)Seed);
+        network.Metadata[BottleneckOrigin.MetadataKey] = new BottleneckOrigin(Cut, Bits, ModelHash.OfFile(Model)).ToString();
         network = Renormalization.Insert(network, calibration, preprocessing, options.Threads, Freeze, cancellation);
         return TrainAsync(terminal, network, data, options, cancellation);
     }

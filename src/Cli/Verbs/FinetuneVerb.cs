@@ -89,7 +89,7 @@ internal sealed class FinetuneVerb : TrainingVerb
 
             // Whether the plan makes a bundle is better known before the training than after it.
             if (BundlePath is not null) BundleCompiler.CompilePruned(graph, _plan, calibration, _preprocessing);
-            graph = Renormalization.Insert(graph, calibration, _preprocessing, options.Threads, Freeze, cancellation);
+            graph = PlanTraining.Trainable(graph, _plan, calibration, _preprocessing, options.Threads, Freeze, cancellation);
         }
 
         if (teacher is not null) options = options with { Teacher = teacher, Loss = options.Loss with { Distillation = Distill, Temperature = Temperature } };
@@ -97,7 +97,7 @@ internal sealed class FinetuneVerb : TrainingVerb
     }
 
     /// <inheritdoc/>
-    protected override Graph Deployable(Graph trained) => _plan is null ? trained : GraphSimplifier.Simplify(trained);
+    protected override Graph Deployable(Graph trained) => _plan is null ? trained : PlanTraining.Deployable(trained);
 
     /// <inheritdoc/>
     protected override Evaluation Judge(Graph network, DataSource data, EvaluationOptions options, CancellationToken cancellation)
