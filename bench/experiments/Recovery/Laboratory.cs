@@ -42,6 +42,7 @@ internal sealed record RecoveryCase
 
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, WriteIndented = true)]
 [JsonSerializable(typeof(RecoveryCase))]
+[JsonSerializable(typeof(List<GroupDecision>))]
 internal sealed partial class RecoveryJson : JsonSerializerContext;
 
 /// <summary>A network, its images, and what both experiments do with a decision.</summary>
@@ -78,6 +79,12 @@ internal sealed class Laboratory : IDisposable
     public Pruner Pruner { get; }
 
     public int TrainingImages => _train.Count;
+
+    /// <summary>Where cases, checkpoints and networks are kept.</summary>
+    public string Folder => _folder;
+
+    /// <summary>Accuracy on the first search-validation images.</summary>
+    public double Validate(Graph network, int images) => Top1(network, _validation.Take(images));
 
     /// <summary>Prunes, judges, fine-tunes and judges again; a case that is already in the folder is read instead.</summary>
     public RecoveryCase Recover(string name, IReadOnlyList<GroupDecision> decisions, int epochs)

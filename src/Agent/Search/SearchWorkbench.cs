@@ -85,7 +85,7 @@ internal sealed class SearchWorkbench : IDisposable
     /// <summary>The problem at the code of a network with a bottleneck; the encoder is not to be pruned.</summary>
     private CutProblem ProblemOf(string origin, SearchNetwork network)
     {
-        Cut cut = Cuts.FirstOrDefault(candidate => candidate.Value == origin)
+        Cut cut = CutFinder.FindAll(Graph).FirstOrDefault(candidate => candidate.Value == origin)
             ?? throw new InvalidDataException($"A bottleneck was trained at '{origin}', which is not a cut of the network.");
         Cut code = CutFinder.FindAll(network.Graph).First(candidate => candidate.Value == Bottleneck.Code);
         var before = PrunableGroups.OnDevice(_network.Pruner.Groups(_request.Form), Graph, cut).Select(group => group.Name).ToHashSet(StringComparer.Ordinal);

@@ -104,7 +104,7 @@ public sealed class BottleneckSearchTests : IDisposable
         Directory.CreateDirectory(folder);
         DataSource data = DataSpec.Parse("shapes10");
         Graph graph = GraphSimplifier.Simplify(OnnxModel.Load(Model));
-        Cut cut = CutFinder.FindAll(graph).Where(candidate => candidate is { Kind: CutKind.Interior, Shape.Rank: 4 }).ElementAt(2);
+        Cut cut = CutFinder.Find(graph).Where(candidate => candidate is { Kind: CutKind.Interior, Shape.Rank: 4 }).ElementAt(2);
         foreach (int count in channels)
         {
             foreach (int width in bits)
@@ -131,7 +131,7 @@ public sealed class BottleneckSearchTests : IDisposable
             Episodes = 5,
             CalibrationImages = 32,
             JudgeImages = 40,
-            ValidationImages = 60,
+            ValidationImages = 40,
             TestImages = 0,
             FinalCandidates = 2,
             MeasureSeconds = 0,
