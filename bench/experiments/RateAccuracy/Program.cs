@@ -1,7 +1,7 @@
 // Accuracy against bytes on the wire at one cut: learned bottlenecks beside plain features, PNG and JPEG images.
 //   dotnet run -c Release --project bench/experiments/RateAccuracy -- MODEL CUT DATA FOLDER [BITS=BOTTLENECK.onnx ...]
 // BOTTLENECK.onnx is what 'coinference bottleneck' wrote, BITS what it was trained with. Prints a Markdown table and writes
-// rate-accuracy.json and rate-accuracy.html (the chart) to FOLDER. Bytes are means over the test images, header included.
+// rate-accuracy.json and the chart, rate-accuracy.html and .svg, to FOLDER. Bytes are means over the test images, header included.
 using System.Globalization;
 using System.Text.Json;
 using CoInference.Bench.RateAccuracy;
@@ -29,7 +29,8 @@ foreach (RatePoint point in points)
 
 Directory.CreateDirectory(folder);
 File.WriteAllText(Path.Combine(folder, "rate-accuracy.json"), JsonSerializer.Serialize(all, RateJson.Default.ListRatePoint));
-File.WriteAllText(Path.Combine(folder, "rate-accuracy.html"), Page.Of(all));
+File.WriteAllText(Path.Combine(folder, "rate-accuracy.html"), Page.Html(all));
+File.WriteAllText(Path.Combine(folder, "rate-accuracy.svg"), Page.Svg(all));
 return 0;
 
 RatePoint Learned(string argument)

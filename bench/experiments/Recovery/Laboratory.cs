@@ -42,12 +42,13 @@ internal sealed record RecoveryCase
 
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, WriteIndented = true)]
 [JsonSerializable(typeof(RecoveryCase))]
+[JsonSerializable(typeof(List<GroupDecision>))]
 internal sealed partial class RecoveryJson : JsonSerializerContext;
 
 /// <summary>A network, its images, and what both experiments do with a decision.</summary>
-internal sealed class Laboratory
+internal sealed class Laboratory : IDisposable
 {
-    private const float LearningRate = 0.02f, Clip = 2, Distillation = 0.7f, Temperature = 4;
+    private const float Clip = 2, Distillation = 0.7f, Temperature = 4;
     private static readonly RefitOptions NoRefit = new() { Mode = RefitMode.None };
 
     private readonly CancellationToken _cancellation;
@@ -55,26 +56,35 @@ internal sealed class Laboratory
     private readonly ImageSet _train, _validation, _test;
     private readonly Pruner _magnitude, _magnitudeRefit;
     private readonly EvaluationOptions _judging;
+    private readonly WorkerSet _workers = new(Environment.ProcessorCount);
+    private readonly float _learningRate;
     private readonly double _denseTest;
 
-    public Laboratory(Graph graph, DataSource data, string folder, CancellationToken cancellation)
+    public Laboratory(Graph graph, DataSource data, string folder, float learningRate, int? trainingImages, CancellationToken cancellation)
     {
-        (Graph, _folder, _cancellation) = (graph, folder, cancellation);
+        (Graph, _folder, _learningRate, _cancellation) = (graph, folder, learningRate, cancellation);
         Directory.CreateDirectory(folder);
-        (_train, _validation, _test) = (data.Load(Split.Train), data.Load(Split.SearchValidation), data.Load(Split.Test));
+        (_train, _validation, _test) = (data.Load(Split.Train, trainingImages), data.Load(Split.SearchValidation), data.Load(Split.Test));
         Preprocessing preprocessing = Preprocessing.Presets.First(preset => preset.Name == (graph.Metadata.GetValueOrDefault(Preprocessing.MetadataKey) ?? Preprocessing.ImageNet.Name));
         _judging = new EvaluationOptions { Preprocessing = preprocessing };
-        Tensor calibration = Calibration(preprocessing);
-        var workers = new WorkerSet(Environment.ProcessorCount);
-        Pruner = Pruner.Create(graph, calibration, new PrunerOptions { Workers = workers }, cancellation);
-        _magnitude = Pruner.Create(graph, calibration, new PrunerOptions { Workers = workers, Importance = Importance.L1, Refit = NoRefit }, cancellation);
-        _magnitudeRefit = Pruner.Create(graph, calibration, new PrunerOptions { Workers = workers, Importance = Importance.L1 }, cancellation);
+        Tensor calibration = preprocessing.Apply(_train, new RefitOptions().Images);
+        Pruner = Pruner.Create(graph, calibration, new PrunerOptions { Workers = _workers }, cancellation);
+        _magnitude = Pruner.Create(graph, calibration, new PrunerOptions { Workers = _workers, Importance = Importance.L1, Refit = NoRefit }, cancellation);
+        _magnitudeRefit = Pruner.Create(graph, calibration, new PrunerOptions { Workers = _workers, Importance = Importance.L1 }, cancellation);
         _denseTest = Top1(graph, _test);
     }
 
     public Graph Graph { get; }
 
     public Pruner Pruner { get; }
+
+    public int TrainingImages => _train.Count;
+
+    /// <summary>Where cases, checkpoints and networks are kept.</summary>
+    public string Folder => _folder;
+
+    /// <summary>Accuracy on the first search-validation images.</summary>
+    public double Validate(Graph network, int images) => Top1(network, _validation.Take(images));
 
     /// <summary>Prunes, judges, fine-tunes and judges again; a case that is already in the folder is read instead.</summary>
     public RecoveryCase Recover(string name, IReadOnlyList<GroupDecision> decisions, int epochs)
@@ -85,7 +95,7 @@ internal sealed class Laboratory
         var result = new RecoveryCase
         {
             Name = name,
-            Sparsity = decisions.Average(decision => decision.Sparsity),
+            Sparsity = Sparsity(decisions),
             DenseTest = _denseTest,
             MagnitudeTest = Top1(_magnitude.Apply(decisions, _cancellation), _test),
             MagnitudeRefitTest = Top1(_magnitudeRefit.Apply(decisions, _cancellation), _test),
@@ -103,12 +113,15 @@ internal sealed class Laboratory
         return result;
     }
 
+    public void Dispose() => _workers.Dispose();
+
     private TrainerResult FineTune(string name, Graph pruned, int epochs, bool keepsZeros)
     {
-        using var trainer = new Trainer(pruned, _train, null, new TrainerOptions
+        // The graph's normalizations are folded; training needs some.
+        using var trainer = new Trainer(Renormalization.Insert(pruned, _train, _judging.Preprocessing, _workers.Threads, cancellation: _cancellation), _train, null, new TrainerOptions
         {
             Epochs = epochs,
-            LearningRate = LearningRate,
+            LearningRate = _learningRate,
             WarmUpEpochs = 0.2,
             ClipNorm = Clip,
             KeepsZeros = keepsZeros,
@@ -119,25 +132,25 @@ internal sealed class Laboratory
             Resumes = true,
         });
         int reported = -1;
-        return trainer.Run(new ImmediateProgress(state =>
+        TrainerResult result = trainer.Run(new ImmediateProgress(state =>
         {
             int percent = (int)(100 * state.Epoch / epochs);
             if (percent == reported) return;
             reported = percent;
             Console.Error.WriteLine($"{name}: epoch {state.Epoch:F2}/{epochs}, loss {state.Loss:F3}, train {state.TrainAccuracy:P1}, {state.ImagesPerSecond:F0} images/s, {state.Remaining:h\\:mm\\:ss} left");
         }), _cancellation);
+        return result with { Graph = GraphSimplifier.Simplify(result.Graph) };
+    }
+
+    /// <summary>For channels the mean over groups; for blocks and single weights the share of all weights that is zero.</summary>
+    private double Sparsity(IReadOnlyList<GroupDecision> decisions)
+    {
+        if (decisions[0].Form == WeightForm.Dense) return decisions.Average(decision => decision.Sparsity);
+        Dictionary<string, double> weights = Pruner.Groups(decisions[0].Form).ToDictionary(group => group.Name, group => (double)group.Layers[0].Shape.WeightCount);
+        return decisions.Sum(decision => decision.Sparsity * weights[decision.Group]) / weights.Values.Sum();
     }
 
     private double Top1(Graph network, ImageSet images) => Evaluator.Evaluate(network, images, _judging, _cancellation).Top1;
-
-    private Tensor Calibration(Preprocessing preprocessing)
-    {
-        int count = Math.Min(_train.Count, new RefitOptions().Images);
-        var tensor = new Tensor(ElementType.Float32, new TensorShape(count, _train.Channels, _train.Height, _train.Width));
-        Span<float> values = tensor.Values<float>();
-        for (int i = 0; i < count; i++) preprocessing.Apply(_train.Image(i), _train.Channels, values.Slice(i * _train.ImageBytes, _train.ImageBytes));
-        return tensor;
-    }
 
     private sealed class ImmediateProgress(Action<TrainerProgress> report) : IProgress<TrainerProgress>
     {

@@ -1,17 +1,19 @@
 using System.Globalization;
 using System.Text;
+using CoInference.Kernels.Devices;
 using CoInference.Kernels.Registry;
 using CoInference.Runtime.Plans;
 using CoInference.Runtime.Profiling;
+using CoInference.Runtime.Sparsity;
 
 namespace CoInference.Bench.Recovery;
 
 /// <summary>One pruned network: what it gains in time, and what it loses at each stage of its recovery.</summary>
 internal static class SparsityExperiment
 {
-    /// <summary>Every layer at the same sparsity.</summary>
+    /// <summary>A share of all weights, divided among the layers by layer-adaptive magnitude.</summary>
     public static string Run(Laboratory laboratory, WeightForm form, double sparsity, int epochs) =>
-        Run(laboratory, [.. laboratory.Pruner.Groups(form).Select(group => group.Decide(sparsity))], epochs);
+        Run(laboratory, LayerAdaptiveAllocation.Decide(laboratory.Graph, laboratory.Pruner.Groups(form), sparsity, CpuFeatures.ChannelBlock), epochs);
 
     /// <summary>Given decisions.</summary>
     public static string Run(Laboratory laboratory, IReadOnlyList<GroupDecision> decisions, int epochs)

@@ -2,6 +2,7 @@ using CoInference.Agent.Environments;
 using CoInference.Runtime.Data;
 using CoInference.Runtime.Plans;
 using CoInference.Runtime.Splitting;
+using CoInference.Runtime.Training.Bottlenecks;
 
 namespace CoInference.Agent.Baselines;
 
@@ -14,9 +15,19 @@ namespace CoInference.Agent.Baselines;
 /// <param name="InputCoding">How the image crosses, for an edge-only plan.</param>
 /// <param name="JpegQuality">Quality of JPEG images.</param>
 /// <param name="Note">What to know about it.</param>
+/// <param name="Bottleneck">The learned bottleneck, whose network the cut is one of; null for none.</param>
 public sealed record NamedPlan(
     string Name, Cut Cut, IReadOnlyList<GroupDecision> Groups, CodecDecision? Codec, LatencyBreakdown? Predicted,
-    InputCoding InputCoding = InputCoding.Pixels, int JpegQuality = 75, string Note = "");
+    InputCoding InputCoding = InputCoding.Pixels, int JpegQuality = 75, string Note = "",
+    BottleneckNetwork? Bottleneck = null)
+{
+    /// <summary>Where the network is cut, for reports.</summary>
+    public string Place => Bottleneck?.Name ?? Cut.Value;
+
+    /// <summary>A plan of decisions at a cut.</summary>
+    public static NamedPlan Of(string name, CutDecision decision, LatencyBreakdown predicted, string note = "") =>
+        new(name, decision.Cut, decision.Groups, decision.Codec, predicted, Note: note, Bottleneck: decision.Bottleneck);
+}
 
 /// <summary>The plans that need no search.</summary>
 public static class BaselinePlans
@@ -80,8 +91,7 @@ public static class BaselinePlans
     public static NamedPlan Hand(IReadOnlyList<CutProblem> problems)
     {
         (CutProblem problem, int[] levels) = problems.Select(problem => (problem, HandLevels(problem))).MinBy(pair => pair.problem.Price(pair.Item2).TotalMs);
-        (IReadOnlyList<GroupDecision> groups, CodecDecision? codec) = problem.Decide(levels);
-        return new NamedPlan("hand ratios", problem.Cut, groups, codec, problem.Price(levels), Note: "sparsity 0.25 to 0.5 by depth, half the channels, 4 bits");
+        return NamedPlan.Of("hand ratios", problem.Decide(levels), problem.Price(levels), "sparsity 0.25 to 0.5 by depth, half the channels, 4 bits");
     }
 
     private static int[] HandLevels(CutProblem problem)

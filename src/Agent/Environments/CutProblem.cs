@@ -11,7 +11,7 @@ namespace CoInference.Agent.Environments;
 /// The decisions open at one cut of a real network: a sparsity for each group of layers of the device half, then, unless
 /// the whole network runs on the device, how many channels of the feature are sent and in how many bits.
 /// </summary>
-public sealed class CutProblem : IDecisionProblem
+public sealed class CutProblem : ICutProblem
 {
     private static readonly double[] WeightSparsities = [0, 0.3, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.925, 0.95, 0.975];
 
@@ -45,13 +45,16 @@ public sealed class CutProblem : IDecisionProblem
     public Cut Cut { get; }
 
     /// <inheritdoc/>
+    public string Name => Cut.Value;
+
+    /// <inheritdoc/>
     public IReadOnlyList<DecisionStep> Steps { get; }
 
-    /// <summary>What a complete decision means for the network.</summary>
-    public (IReadOnlyList<GroupDecision> Groups, CodecDecision? Codec) Decide(ReadOnlySpan<int> levels)
+    /// <inheritdoc/>
+    public CutDecision Decide(ReadOnlySpan<int> levels)
     {
         GroupDecision[] groups = Groups(levels);
-        return (groups, Codec(levels, Halves(levels, groups)));
+        return new CutDecision(Cut, groups, Codec(levels, Halves(levels, groups)));
     }
 
     /// <inheritdoc/>
@@ -71,8 +74,8 @@ public sealed class CutProblem : IDecisionProblem
     /// <inheritdoc/>
     public double Judge(ReadOnlySpan<int> levels, CancellationToken cancellation)
     {
-        (IReadOnlyList<GroupDecision> groups, CodecDecision? codec) = Decide(levels);
-        return _judge(groups, codec, cancellation);
+        CutDecision decision = Decide(levels);
+        return _judge(decision.Groups, decision.Codec, cancellation);
     }
 
     private static GroupDecision[] Levels(PrunableGroup group, DecisionRange range)

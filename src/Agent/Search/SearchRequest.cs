@@ -8,6 +8,7 @@ using CoInference.Runtime.Plans;
 using CoInference.Runtime.Profiling;
 using CoInference.Runtime.Sparsity;
 using CoInference.Runtime.Training;
+using CoInference.Runtime.Training.Bottlenecks;
 
 namespace CoInference.Agent.Search;
 
@@ -91,6 +92,9 @@ public sealed record SearchRequest
 
     /// <summary>What may be decided at a cut.</summary>
     public DecisionRange Range { get; init; } = new();
+
+    /// <summary>Learned bottlenecks of the network, as <see cref="BottleneckTable"/> reads them: each cut with some can be searched with them too.</summary>
+    public IReadOnlyList<BottleneckNetwork> Bottlenecks { get; init; } = [];
 
     /// <summary>How the pruner ranks and re-fits.</summary>
     public PrunerOptions Pruner { get; init; } = new();

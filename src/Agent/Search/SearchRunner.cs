@@ -80,8 +80,8 @@ public sealed class SearchRunner : IDisposable
         double budgetMs = _journal.BudgetMs ?? _request.Budget.Milliseconds(fastest.Predicted!.TotalMs);
 
         Report("screening cuts");
-        IReadOnlyList<CutProblem> problems = _bench.Problems();
-        CutCandidate[] candidates = [.. problems.Select(problem => new CutCandidate(problem.Cut.Value, problem))];
+        IReadOnlyList<ICutProblem> problems = _bench.Problems();
+        CutCandidate[] candidates = [.. problems.Select(problem => new CutCandidate(problem.Name, problem))];
         IReadOnlyList<ScreenedCut> screened = CutScreening.Screen(candidates, budgetMs);
         IReadOnlyList<int> ranked = CutScreening.Ranked(screened);
         if (ranked.Count == 0) throw Infeasible(screened, fastest, budgetMs);
@@ -96,9 +96,9 @@ public sealed class SearchRunner : IDisposable
             deciders.Add((name, loop.Run(name, new EpisodeProgress(this), _cancellation)));
 
         Report("judging the final candidates");
-        NamedPlan chosen = Choose(problems, budgetMs, out double accuracy, out string decider);
+        NamedPlan chosen = Choose(problems, budgetMs, out double accuracy, out EpisodeRecord source);
         Report("measuring the plan");
-        NamedPlan[] further = [BaselinePlans.Hand(problems), .. DeciderPlans(problems, deciders), RandomPlan(problems, chosen, budgetMs)];
+        NamedPlan[] further = [BaselinePlans.Hand([.. problems.OfType<CutProblem>()]), .. DeciderPlans(problems, deciders), RandomPlan(problems.First(problem => problem.Name == source.Cut), budgetMs)];
         foreach (NamedPlan plan in further)
         {
             plans.Add(plan);
@@ -116,7 +116,7 @@ public sealed class SearchRunner : IDisposable
             accuracy = planResult.Accuracy!.Value;
         }
 
-        Plan final = FinalPlan(chosen, accuracy, budgetMs, decider) with { Predicted = planResult.Predicted!, PayloadBytes = planResult.PayloadBytes };
+        Plan final = FinalPlan(chosen, accuracy, budgetMs, source.Probe ? "uniform" : source.Decider) with { Predicted = planResult.Predicted!, PayloadBytes = planResult.PayloadBytes };
         if (_request.TestImages > 0)
         {
             Report("judging on test images");
@@ -125,7 +125,7 @@ public sealed class SearchRunner : IDisposable
         }
 
         Report("writing the report");
-        Bundle compiled = tuned is null ? _bench.Compile(final, _cancellation) : Bundle.Create(final, tuned.Device, tuned.Edge, tuned.Codec, _request.Preprocessing);
+        Bundle compiled = tuned is null ? _bench.Compile(chosen, final, _cancellation) : Bundle.Create(final, tuned.Device, tuned.Edge, tuned.Codec, _request.Preprocessing);
         Bundle bundle = compiled.Save(Path.Combine(_request.OutputFolder, BundleFolderName));
         PlanFile.Write(Path.Combine(_request.OutputFolder, PlanFileName), final);
         SearchReport report = MakeReport(final, planResult, baselines, screened, deciders, budgetMs);
@@ -135,7 +135,7 @@ public sealed class SearchRunner : IDisposable
     }
 
     /// <summary>The best episodes of the plan's decider, judged again on all validation images.</summary>
-    private NamedPlan Choose(IReadOnlyList<CutProblem> problems, double budgetMs, out double accuracy, out string decider)
+    private NamedPlan Choose(IReadOnlyList<ICutProblem> problems, double budgetMs, out double accuracy, out EpisodeRecord source)
     {
         (NamedPlan Plan, EpisodeRecord Episode, double Accuracy)? best = null;
         IEnumerable<EpisodeRecord> candidates = _journal.Episodes
@@ -150,22 +150,20 @@ public sealed class SearchRunner : IDisposable
             if (best is null || RewardOf(reached, episode) > RewardOf(best.Value.Accuracy, best.Value.Episode)) best = (plan, episode, reached);
         }
 
-        (NamedPlan chosen, EpisodeRecord source, accuracy) = best!.Value;
-        decider = source.Probe ? "uniform" : source.Decider;
+        (NamedPlan chosen, source, accuracy) = best!.Value;
         return chosen;
 
         double RewardOf(double reached, EpisodeRecord episode) => _request.Reward.Of(reached, episode.LatencyMs, budgetMs);
     }
 
-    private static NamedPlan ToNamed(IReadOnlyList<CutProblem> problems, EpisodeRecord episode, string name, string note = "")
+    private static NamedPlan ToNamed(IReadOnlyList<ICutProblem> problems, EpisodeRecord episode, string name, string note = "")
     {
-        CutProblem problem = problems.First(candidate => candidate.Cut.Value == episode.Cut);
-        (IReadOnlyList<GroupDecision> groups, CodecDecision? codec) = problem.Decide([.. episode.Levels]);
-        return new NamedPlan(name, problem.Cut, groups, codec, episode.Predicted, Note: note);
+        ICutProblem problem = problems.First(candidate => candidate.Name == episode.Cut);
+        return NamedPlan.Of(name, problem.Decide([.. episode.Levels]), episode.Predicted, note);
     }
 
     /// <summary>The best plan of each compared decider; of the uniform probes where uniform is not compared.</summary>
-    private IEnumerable<NamedPlan> DeciderPlans(IReadOnlyList<CutProblem> problems, List<(string Name, EpisodeRecord Best)> deciders)
+    private IEnumerable<NamedPlan> DeciderPlans(IReadOnlyList<ICutProblem> problems, List<(string Name, EpisodeRecord Best)> deciders)
     {
         if (!deciders.Exists(entry => entry.Name == "uniform"))
         {
@@ -179,9 +177,8 @@ public sealed class SearchRunner : IDisposable
     }
 
     /// <summary>A few random decisions at the plan's cut, behind the same wall.</summary>
-    private NamedPlan RandomPlan(IReadOnlyList<CutProblem> problems, NamedPlan chosen, double budgetMs)
+    private NamedPlan RandomPlan(ICutProblem problem, double budgetMs)
     {
-        CutProblem problem = problems.First(candidate => candidate.Cut.Value == chosen.Cut.Value);
         var environment = new SearchEnvironment(problem, _request.Reward, budgetMs);
         var random = new RandomDecider(_request.Seed);
         Episode best = environment.Run(random, _cancellation);
@@ -191,9 +188,8 @@ public sealed class SearchRunner : IDisposable
             if (episode.Reward > best.Reward) best = episode;
         }
 
-        (IReadOnlyList<GroupDecision> groups, CodecDecision? codec) = problem.Decide([.. best.Levels]);
-        return new NamedPlan(
-            $"random, best of {RandomTries}", problem.Cut, groups, codec, best.Latency, Note: "random decisions within the budget at the plan's cut");
+        return NamedPlan.Of(
+            $"random, best of {RandomTries}", problem.Decide([.. best.Levels]), best.Latency, "random decisions within the budget at the plan's cut");
     }
 
     private Plan FinalPlan(NamedPlan chosen, double accuracy, double budgetMs, string decider) =>

@@ -6,7 +6,14 @@ namespace CoInference.Agent.Search;
 internal static class SearchSettings
 {
     /// <summary>The settings of a request that must be equal for it to go on with an earlier search.</summary>
-    public static Dictionary<string, string> Of(SearchRequest request) => new(StringComparer.Ordinal)
+    public static Dictionary<string, string> Of(SearchRequest request)
+    {
+        Dictionary<string, string> settings = Plain(request);
+        if (request.Bottlenecks.Count > 0) settings["bottlenecks"] = string.Join(',', request.Bottlenecks.Select(bottleneck => bottleneck.Hash[..8]));
+        return settings;
+    }
+
+    private static Dictionary<string, string> Plain(SearchRequest request) => new(StringComparer.Ordinal)
     {
         ["model"] = request.ModelHash,
         ["data"] = request.Data.Spec,

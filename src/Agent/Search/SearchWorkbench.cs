@@ -1,7 +1,6 @@
 using CoInference.Agent.Baselines;
 using CoInference.Agent.Environments;
 using CoInference.Kernels.Devices;
-using CoInference.Kernels.Tensors;
 using CoInference.Runtime.Data;
 using CoInference.Runtime.Execution;
 using CoInference.Runtime.Graphs;
@@ -11,6 +10,7 @@ using CoInference.Runtime.Profiling;
 using CoInference.Runtime.Sparsity;
 using CoInference.Runtime.Splitting;
 using CoInference.Runtime.Training;
+using CoInference.Runtime.Training.Bottlenecks;
 using CoInference.Runtime.Transport;
 
 namespace CoInference.Agent.Search;
@@ -20,11 +20,12 @@ internal sealed class SearchWorkbench : IDisposable
 {
     private readonly SearchRequest _request;
     private readonly WorkerSet _workers;
-    private readonly Pruner _pruner;
-    private readonly PlanCompiler _compiler;
-    private readonly PlanJudge _judge;
+    private readonly SearchNetwork _network;
+    private readonly Dictionary<BottleneckNetwork, SearchNetwork> _bottlenecks = [];
     private readonly PlanMeasurer _measurer;
     private readonly Dictionary<string, double> _unprunedAccuracy = new(StringComparer.Ordinal);
+    private readonly SessionOptions _device, _edge;
+    private readonly CodecTimer _codecs;
     private ImageSet? _test;
 
     public SearchWorkbench(SearchRequest request, SearchJournal journal, CancellationToken cancellation)
@@ -39,16 +40,15 @@ internal sealed class SearchWorkbench : IDisposable
         JudgeImages = Validation.Count <= request.JudgeImages ? Validation : request.Data.Load(Split.SearchValidation, request.JudgeImages);
         Calibration = request.Data.Load(Split.Train, request.CalibrationImages);
         _workers = new WorkerSet(request.WorkThreads);
-        _pruner = Pruner.Create(Graph, CalibrationTensor(request, Calibration), request.Pruner with { Workers = _workers }, cancellation);
-        _compiler = new PlanCompiler(Graph, _pruner, Calibration, Template(request, Graph), request.Precise);
-        _judge = new PlanJudge(_compiler, request.WorkThreads, request.Precise);
+        _network = new SearchNetwork(Graph, request.ModelHash, request, Calibration, _workers, cancellation);
         var device = new SessionOptions { Threads = request.DeviceThreads, Precise = request.Precise, Device = request.Device, Strict = request.Strict };
         var edge = new SessionOptions { Threads = request.EdgeThreads, Precise = request.Precise, Device = request.EdgeDevice, Strict = request.Strict };
         _measurer = new PlanMeasurer(JudgeImages, request.Link, request.Slowdown, (device, edge), request.MeasureSeconds);
         DeviceTable = request.DeviceTable ?? OpenTable(device, cancellation);
-        Pricer = new PlanPricer(
-            _pruner, (DeviceTable, device), (request.EdgeTable ?? DeviceTable, edge), request.Link, request.Slowdown,
-            new CodecTimer(journal.CodecTimings), _compiler.Features, Classes);
+        (_device, _edge, _codecs) = (device, edge, new CodecTimer(journal.CodecTimings));
+        Pricer = PricerOf(_network);
+        foreach (BottleneckNetwork bottleneck in request.Bottlenecks)
+            _bottlenecks.Add(bottleneck, new SearchNetwork(bottleneck.Network, bottleneck.Hash, request, Calibration, _workers, cancellation));
     }
 
     public Graph Graph { get; }
@@ -69,35 +69,52 @@ internal sealed class SearchWorkbench : IDisposable
 
     public int TestCount => _test?.Count ?? 0;
 
-    /// <summary>The problem at each cut where something can be decided; how the image itself is sent never is.</summary>
-    public IReadOnlyList<CutProblem> Problems()
+    /// <summary>
+    /// The problem at each cut where something can be decided, and at each cut with learned bottlenecks; how the image itself
+    /// is sent never is.
+    /// </summary>
+    public IReadOnlyList<ICutProblem> Problems()
     {
-        IReadOnlyList<PrunableGroup> groups = _pruner.Groups(_request.Form);
-        var problems = new List<CutProblem>();
-        foreach (Cut cut in Cuts.Where(cut => cut.Kind != CutKind.Input))
-        {
-            IReadOnlyList<PrunableGroup> local = PrunableGroups.OnDevice(groups, Graph, cut);
-            if (cut.Kind == CutKind.Output && local.Count == 0) continue;
-            problems.Add(new CutProblem(
-                Graph, cut, local, Pricer, (decided, codec, stop) => _judge.Accuracy(_compiler.ToPlan(cut, decided, codec), JudgeImages, stop), _request.Range));
-        }
-
-        return problems;
+        IEnumerable<CutProblem?> plain = Cuts.Where(cut => cut.Kind != CutKind.Input)
+            .Select(cut => _network.ProblemAt(cut, Pricer, JudgeImages, _request.Range, _ => true));
+        IEnumerable<BottleneckProblem> learned = _bottlenecks.GroupBy(entry => entry.Key.Origin.Cut, StringComparer.Ordinal)
+            .Select(cut => new BottleneckProblem([.. cut.Select(entry => (entry.Key, ProblemOf(cut.Key, entry.Value)))]));
+        return [.. plain.OfType<ICutProblem>(), .. learned];
     }
 
-    public Plan ToPlan(NamedPlan named) => _compiler.ToPlan(named.Cut, named.Groups, named.Codec, named.InputCoding, named.JpegQuality);
+    /// <summary>The problem at the code of a network with a bottleneck; the encoder is not to be pruned.</summary>
+    private CutProblem ProblemOf(string origin, SearchNetwork network)
+    {
+        Cut cut = CutFinder.FindAll(Graph).FirstOrDefault(candidate => candidate.Value == origin)
+            ?? throw new InvalidDataException($"A bottleneck was trained at '{origin}', which is not a cut of the network.");
+        Cut code = CutFinder.FindAll(network.Graph).First(candidate => candidate.Value == Bottleneck.Code);
+        var before = PrunableGroups.OnDevice(_network.Pruner.Groups(_request.Form), Graph, cut).Select(group => group.Name).ToHashSet(StringComparer.Ordinal);
+        DecisionRange range = _request.Range with { MinimumBits = 1, BottleneckLevels = 1 };
+        return network.ProblemAt(code, PricerOf(network), JudgeImages, range, group => before.Contains(group.Name))!;
+    }
 
-    public Bundle Compile(Plan plan, CancellationToken cancellation) => _compiler.Compile(plan, cancellation);
+    private PlanPricer PricerOf(SearchNetwork network) => new(
+        network.Pruner, (DeviceTable, _device), (_request.EdgeTable ?? DeviceTable, _edge), _request.Link, _request.Slowdown, _codecs, network.Compiler.Features, Classes);
+
+    private SearchNetwork NetworkOf(NamedPlan named) => named.Bottleneck is { } bottleneck ? _bottlenecks[bottleneck] : _network;
+
+    public Plan ToPlan(NamedPlan named) => NetworkOf(named).Compiler.ToPlan(named.Cut, named.Groups, named.Codec, named.InputCoding, named.JpegQuality);
+
+    /// <summary>Compiles a plan.</summary>
+    public Bundle Compile(NamedPlan named, CancellationToken cancellation) => Compile(named, ToPlan(named), cancellation);
+
+    /// <summary>Compiles a plan about which more is known by now.</summary>
+    public Bundle Compile(NamedPlan named, Plan plan, CancellationToken cancellation) => NetworkOf(named).Compiler.Compile(plan, cancellation);
 
     /// <summary>Judges a plan on the validation images and measures it.</summary>
     public BaselineResult Assess(NamedPlan named, CancellationToken cancellation)
     {
-        Bundle bundle = Compile(ToPlan(named), cancellation);
+        Bundle bundle = Compile(named, cancellation);
         (LatencyBreakdown measured, double payload) = _measurer.Measure(bundle, cancellation);
         return new BaselineResult
         {
             Name = named.Name,
-            Cut = named.Cut.Value,
+            Cut = named.Place,
             Accuracy = ValidationAccuracy(named, cancellation),
             PayloadBytes = payload,
             // How long coding an image takes, and how small it gets, is not in a table: that part is measured, the kernels are priced.
@@ -131,23 +148,10 @@ internal sealed class SearchWorkbench : IDisposable
     /// <param name="options">How.</param>
     /// <param name="progress">Told after each epoch, among others.</param>
     /// <param name="cancellation">Stops; the checkpoint in the output folder holds the position.</param>
-    public Bundle FineTune(NamedPlan named, TrainerOptions options, IProgress<TrainerProgress> progress, CancellationToken cancellation)
-    {
-        Plan plan = ToPlan(named);
-        Graph pruned = _compiler.Prune(plan, cancellation);
-        string hash = ModelHash.Of(OnnxModel.Serialize(pruned))[..8];
-        options = options with
-        {
-            Preprocessing = _request.Preprocessing,
-            Teacher = Graph,
-            KeepsZeros = true,
-            Threads = _request.WorkThreads,
-            Checkpoint = Path.Combine(_request.OutputFolder, $"finetune-{hash}.checkpoint"),
-            Resumes = true,
-        };
-        using var trainer = new Trainer(pruned, _request.Data.Load(Split.Train), null, options);
-        return BundleCompiler.CompilePruned(trainer.Run(progress, cancellation).Graph, plan, Calibration, _request.Preprocessing, _request.Precise);
-    }
+    public Bundle FineTune(NamedPlan named, TrainerOptions options, IProgress<TrainerProgress> progress, CancellationToken cancellation) =>
+        NetworkOf(named).FineTune(
+            ToPlan(named), options, Graph,
+            pruned => Path.Combine(_request.OutputFolder, $"finetune-{ModelHash.Of(OnnxModel.Serialize(pruned))[..8]}.checkpoint"), progress, cancellation);
 
     /// <summary>Judges a compiled plan on the validation images and measures it.</summary>
     public BaselineResult Assess(NamedPlan named, Bundle bundle, CancellationToken cancellation)
@@ -156,8 +160,8 @@ internal sealed class SearchWorkbench : IDisposable
         return new BaselineResult
         {
             Name = named.Name,
-            Cut = named.Cut.Value,
-            Accuracy = _judge.Accuracy(bundle, Validation, cancellation),
+            Cut = named.Place,
+            Accuracy = _network.Judge.Accuracy(bundle, Validation, cancellation),
             PayloadBytes = payload,
             Predicted = named.Predicted is { } predicted ? Refined(predicted, bundle, cancellation) : measured,
             Measured = measured,
@@ -166,7 +170,7 @@ internal sealed class SearchWorkbench : IDisposable
     }
 
     /// <summary>Accuracy of a compiled plan on the test split; null when the request wants none.</summary>
-    public double? TestAccuracy(Bundle bundle, CancellationToken cancellation) => TestImages() is { } test ? _judge.Accuracy(bundle, test, cancellation) : null;
+    public double? TestAccuracy(Bundle bundle, CancellationToken cancellation) => TestImages() is { } test ? _network.Judge.Accuracy(bundle, test, cancellation) : null;
 
     /// <summary>Accuracy of a plan on all validation images.</summary>
     public double ValidationAccuracy(NamedPlan named, CancellationToken cancellation) => Accuracy(named, Validation, "validation", cancellation);
@@ -184,7 +188,7 @@ internal sealed class SearchWorkbench : IDisposable
     {
         bool exact = named.Codec is null or { Bits: > 8 } && named.InputCoding != InputCoding.Jpeg && !named.Groups.Any(group => group.Sparsity > 0);
         if (exact && _unprunedAccuracy.TryGetValue(set, out double known)) return known;
-        double accuracy = _judge.Accuracy(ToPlan(named), images, cancellation);
+        double accuracy = NetworkOf(named).Judge.Accuracy(ToPlan(named), images, cancellation);
         if (exact) _unprunedAccuracy[set] = accuracy;
         return accuracy;
     }
@@ -197,29 +201,5 @@ internal sealed class SearchWorkbench : IDisposable
         LatencyTable table = LatencyTable.ForThisHost();
         table.Calibrate(_request.ModelName, Graph, options, cancellation);
         return table;
-    }
-
-    private static Plan Template(SearchRequest request, Graph graph) => new()
-    {
-        ModelHash = request.ModelHash,
-        Cut = graph.Outputs[0].Name,
-        Groups = [],
-        Codec = null,
-        Predicted = new LatencyBreakdown(0, 0, 0, 0, 0),
-        PayloadBytes = 0,
-        ValidationAccuracy = 0,
-        Link = request.Link,
-        Slowdown = request.Slowdown,
-        Preprocessing = request.Preprocessing,
-        Seed = request.Seed,
-    };
-
-    private static Tensor CalibrationTensor(SearchRequest request, ImageSet images)
-    {
-        int count = Math.Min(images.Count, request.Pruner.Refit.Images);
-        var tensor = new Tensor(ElementType.Float32, new TensorShape(count, images.Channels, images.Height, images.Width));
-        Span<float> values = tensor.Values<float>();
-        for (int i = 0; i < count; i++) request.Preprocessing.Apply(images.Image(i), images.Channels, values.Slice(i * images.ImageBytes, images.ImageBytes));
-        return tensor;
     }
 }

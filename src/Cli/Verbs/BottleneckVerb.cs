@@ -90,7 +90,10 @@ internal sealed class BottleneckVerb : TrainingVerb
             Loss = options.Loss with { Distillation = Distill, Temperature = Temperature },
         };
         var spec = new BottleneckSpec(Cut, Channels, Bits, Kernel, Stride);
-        Graph network = Bottleneck.Insert(graph, spec, data.Load(Split.Train, Bottleneck.FittedImages), preprocessing, (ulong)Seed);
+        ImageSet calibration = data.Load(Split.Train, BundleCompiler.CodecImages);
+        Graph network = Bottleneck.Insert(graph, spec, calibration, preprocessing, (ulong)Seed);
+        network.Metadata[BottleneckOrigin.MetadataKey] = new BottleneckOrigin(Cut, Bits, ModelHash.OfFile(Model)).ToString();
+        network = Renormalization.Insert(network, calibration, preprocessing, options.Threads, Freeze, cancellation);
         return TrainAsync(terminal, network, data, options, cancellation);
     }
 

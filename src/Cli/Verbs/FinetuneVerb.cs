@@ -9,7 +9,7 @@ using CommandLine;
 namespace CoInference.Cli.Verbs;
 
 /// <summary>Trains a given network further.</summary>
-[Verb("finetune", HelpText = "Train a given ONNX network further, or the pruned network of a plan; folded normalizations stay folded.")]
+[Verb("finetune", HelpText = "Train a given ONNX network further, or the pruned network of a plan; folded normalizations stay folded, but for a plan's, which gets new ones while it trains.")]
 internal sealed class FinetuneVerb : TrainingVerb
 {
     /// <summary>Network.</summary>
@@ -89,11 +89,15 @@ internal sealed class FinetuneVerb : TrainingVerb
 
             // Whether the plan makes a bundle is better known before the training than after it.
             if (BundlePath is not null) BundleCompiler.CompilePruned(graph, _plan, calibration, _preprocessing);
+            graph = PlanTraining.Trainable(graph, _plan, calibration, _preprocessing, options.Threads, Freeze, cancellation);
         }
 
         if (teacher is not null) options = options with { Teacher = teacher, Loss = options.Loss with { Distillation = Distill, Temperature = Temperature } };
         return TrainAsync(terminal, graph, data, options, cancellation);
     }
+
+    /// <inheritdoc/>
+    protected override Graph Deployable(Graph trained) => _plan is null ? trained : PlanTraining.Deployable(trained);
 
     /// <inheritdoc/>
     protected override Evaluation Judge(Graph network, DataSource data, EvaluationOptions options, CancellationToken cancellation)

@@ -11,6 +11,7 @@ using CoInference.Runtime.Plans;
 using CoInference.Runtime.Profiling;
 using CoInference.Runtime.Sparsity;
 using CoInference.Runtime.Training;
+using CoInference.Runtime.Training.Bottlenecks;
 using CommandLine;
 
 namespace CoInference.Cli.Verbs;
@@ -84,6 +85,10 @@ internal sealed class SearchVerb : ComputeVerb
     /// <summary>Ranking.</summary>
     [Option("importance", Default = Importance.Reconstruction, MetaValue = "NAME", HelpText = "What is removed first: l1, l2, activation, reconstruction, taylor, geometricMedian.")]
     public Importance Importance { get; set; } = Importance.Reconstruction;
+
+    /// <summary>Table of bottlenecks.</summary>
+    [Option("bottlenecks", MetaValue = "DIR", HelpText = "Folder of networks that 'coinference bottleneck MODEL' wrote, for each cut a full grid of channels and bits: they may be chosen too.")]
+    public string? Bottlenecks { get; set; }
 
     /// <summary>Epochs of the plan's training.</summary>
     [Option("finetune", Default = 0, MetaValue = "EPOCHS", HelpText = "Train the plan's network at the end, for so many passes over the training images, with MODEL as the teacher; Ctrl-C keeps a checkpoint.")]
@@ -175,17 +180,19 @@ internal sealed class SearchVerb : ComputeVerb
         if (FineTune is < 0 or > 100_000) throw new UsageException($"--finetune {FineTune}: expected 0 to 100000.");
         if (!(FineTuneRate > 0) || !float.IsFinite(FineTuneRate)) throw new UsageException($"--finetune-lr {FineTuneRate}: expected a positive number.");
         Graph model = OnnxModel.Load(Model);
+        string hash = ModelHash.OfFile(Model);
         DataSource data = DataOptions.Source(Data, model);
         var request = new SearchRequest
         {
             Model = model,
-            ModelHash = ModelHash.OfFile(Model),
+            ModelHash = hash,
             ModelName = Path.GetFileNameWithoutExtension(Model),
             Data = data,
             Preprocessing = DataOptions.Preprocessing(Preprocess, model, data, terminal, cancellation),
             Link = link,
             Budget = budget,
             Pruner = new PrunerOptions { Importance = Importance },
+            Bottlenecks = Bottlenecks is null ? [] : BottleneckTable.Load(Bottlenecks, hash),
             OutputFolder = Out,
             DeviceTable = DeviceTable is null ? null : LatencyTable.Load(DeviceTable),
             Slowdown = Slowdown,

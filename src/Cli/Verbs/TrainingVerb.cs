@@ -56,6 +56,10 @@ internal abstract class TrainingVerb : Verb
     [Option("augment", MetaValue = "LIST", HelpText = "Changes of training images: none, or a list of shift=N, mirror, flip; by default what suits the data set.")]
     public string? Augment { get; set; }
 
+    /// <summary>Frozen part.</summary>
+    [Option("freeze", MetaValue = "VALUE", HelpText = "Leave the network up to this value as it is: its weights stay, and a step takes less time.")]
+    public string? Freeze { get; set; }
+
     /// <summary>Number of images.</summary>
     [Option("limit", MetaValue = "N", HelpText = "Train on the first N images only.")]
     public int? Limit { get; set; }
@@ -118,6 +122,7 @@ internal abstract class TrainingVerb : Verb
         Loss = new ClassificationLoss(LabelSmoothing),
         Augmentation = Augmentation.Parse(Augment ?? SuitableAugmentation(Data)),
         Preprocessing = preprocessing,
+        Frozen = Freeze,
         Seed = (ulong)Seed,
         Threads = Threads ?? Environment.ProcessorCount,
         Checkpoint = Checkpoint,

@@ -1,4 +1,5 @@
 using System.Globalization;
+using CoInference.Kernels.Tensors;
 
 namespace CoInference.Runtime.Data;
 
@@ -72,6 +73,20 @@ public sealed record Preprocessing(string Name, double Scale, IReadOnlyList<doub
             Span<float> target = destination.Slice(c * plane, plane);
             for (int i = 0; i < source.Length; i++) target[i] = table[source[i]];
         }
+    }
+
+    /// <summary>Converts the first images of a set.</summary>
+    /// <param name="images">The set.</param>
+    /// <param name="most">Images to convert, when there are as many.</param>
+    /// <returns>[N, C, H, W].</returns>
+    public Tensor Apply(ImageSet images, int most)
+    {
+        ArgumentNullException.ThrowIfNull(images);
+        int count = Math.Min(images.Count, most);
+        var tensor = new Tensor(ElementType.Float32, new TensorShape(count, images.Channels, images.Height, images.Width));
+        Span<float> values = tensor.Values<float>();
+        for (int i = 0; i < count; i++) Apply(images.Image(i), images.Channels, values.Slice(i * images.ImageBytes, images.ImageBytes));
+        return tensor;
     }
 
     private static double Number(string digits, string text) =>

@@ -40,6 +40,7 @@ public sealed unsafe class Session : IDisposable
             _ownedWorkers?.Dispose();
             throw;
         }
+
         if (Inputs.Count != 1 || Outputs.Count != 1) return;
         _copyIn = new BoundaryCopy(_workers, Inputs[0]);
         _copyOut = new BoundaryCopy(_workers, Outputs[0]);

@@ -72,4 +72,19 @@ public sealed class Graph
 
         return consumers;
     }
+
+    /// <summary>The nodes that a value is computed by; none for an input or initializer.</summary>
+    public HashSet<Node> Ancestors(string value)
+    {
+        var needed = new HashSet<string>(StringComparer.Ordinal) { value };
+        var found = new HashSet<Node>();
+        for (int i = Nodes.Count - 1; i >= 0; i--)
+        {
+            if (!Nodes[i].Outputs.Exists(needed.Contains)) continue;
+            found.Add(Nodes[i]);
+            needed.UnionWith(Nodes[i].Inputs);
+        }
+
+        return found;
+    }
 }

@@ -63,7 +63,7 @@ public static class BundleCompiler
         CheckImages(canonical, calibration);
         if (!plan.Groups.Any(group => group.Sparsity > 0 || group.KeptChannels < group.Channels)) return canonical;
         options ??= new PrunerOptions();
-        Tensor images = Preprocess(calibration, preprocessing, options.Refit.Images);
+        Tensor images = preprocessing.Apply(calibration, options.Refit.Images);
         try
         {
             return Pruner.Create(canonical, images, options, cancellation).Apply(plan.Groups, cancellation);
@@ -130,15 +130,6 @@ public static class BundleCompiler
         }
 
         return features;
-    }
-
-    private static Tensor Preprocess(ImageSet images, Preprocessing preprocessing, int limit)
-    {
-        int count = Math.Min(limit, images.Count);
-        var tensor = new Tensor(ElementType.Float32, new TensorShape(count, images.Channels, images.Height, images.Width));
-        Span<float> values = tensor.Values<float>();
-        for (int i = 0; i < count; i++) preprocessing.Apply(images.Image(i), images.Channels, values.Slice(i * images.ImageBytes, images.ImageBytes));
-        return tensor;
     }
 
     private static void CheckImages(Graph graph, ImageSet images)

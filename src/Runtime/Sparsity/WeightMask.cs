@@ -35,6 +35,28 @@ internal static class WeightMask
         return order;
     }
 
+    /// <summary>The sum of squared weights of each unit, numbered as in <see cref="Rank"/>.</summary>
+    /// <param name="weights">The layer's tensor.</param>
+    /// <param name="outputsLast">Whether the tensor is [taps, outputs], as a matrix product's second factor.</param>
+    /// <param name="outputs">Output channels.</param>
+    /// <param name="unitChannels">Output channels per unit.</param>
+    public static float[] Energies(Tensor weights, bool outputsLast, int outputs, int unitChannels)
+    {
+        ReadOnlySpan<float> values = weights.Values<float>();
+        int taps = values.Length / outputs;
+        var energies = new float[Blocks(outputs, unitChannels) * taps];
+        for (int o = 0; o < outputs; o++)
+        {
+            for (int tap = 0; tap < taps; tap++)
+            {
+                float weight = values[outputsLast ? (tap * outputs) + o : (o * taps) + tap];
+                energies[(o / unitChannels * taps) + tap] += weight * weight;
+            }
+        }
+
+        return energies;
+    }
+
     /// <summary>A copy of the weights in which the given units are zero.</summary>
     /// <param name="weights">The layer's tensor.</param>
     /// <param name="outputsLast">Whether the tensor is [taps, outputs], as a matrix product's second factor.</param>

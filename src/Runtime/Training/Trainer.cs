@@ -48,7 +48,7 @@ public sealed class Trainer : IDisposable
         ArgumentNullException.ThrowIfNull(options);
         (_train, _validation, _options) = (train, validation, options);
         if (train.Count < options.BatchSize) throw new ArgumentException($"{train.Count} training images are fewer than one batch of {options.BatchSize}.", nameof(train));
-        _network = new TrainingNetwork(graph, options.BatchSize, options.Threads, options.RateWeight);
+        _network = new TrainingNetwork(graph, options.BatchSize, options.Threads, options.RateWeight, options.Frozen);
         if (_network.ImageShape != (train.Channels, train.Height, train.Width) || _network.Classes < train.Classes)
         {
             throw new ArgumentException(
@@ -235,7 +235,7 @@ public sealed class Trainer : IDisposable
         string.Create(CultureInfo.InvariantCulture, $"rate weight {_options.RateWeight:R}"),
         $"augmentation {_options.Augmentation}",
         $"preprocessing {_options.Preprocessing.Name}",
-        $"zeros {(_options.KeepsZeros ? "kept" : "free")}",
+        $"zeros {(_options.KeepsZeros ? "kept" : "free")}" + (_options.Frozen is null ? "" : $", frozen to {_options.Frozen}"),
         string.Create(CultureInfo.InvariantCulture, $"seed {_options.Seed}"),
         $"vectors {CpuFeatures.Widest}");
 

@@ -51,6 +51,12 @@ public sealed record TrainerOptions
     /// <summary>Whether weights that are zero at the start stay zero, as a pruned network needs.</summary>
     public bool KeepsZeros { get; init; }
 
+    /// <summary>
+    /// Value up to which the network stays as it is, for less work per step: no gradient is computed there, and normalizations
+    /// go by their running statistics. Null to train all of it.
+    /// </summary>
+    public string? Frozen { get; init; }
+
     /// <summary>Seed of order and augmentation.</summary>
     public ulong Seed { get; init; }
 

@@ -31,9 +31,11 @@ public sealed unsafe class TrainingNetwork : IDisposable
     /// <param name="batch">Images per step.</param>
     /// <param name="threads">Threads; results do not depend on their number.</param>
     /// <param name="rateWeight">Weight in the loss of a bit per image that the levels of quantizers (QuantizeLinear with DequantizeLinear) carry; 0 for none.</param>
+    /// <param name="frozen">Value up to which nothing is trained, normalizations going by their running statistics; null for none.</param>
     /// <exception cref="NotSupportedException">A node cannot be trained through; the message names it and what is supported.</exception>
     /// <exception cref="InvalidDataException">Nodes and shapes do not fit each other.</exception>
-    public TrainingNetwork(Graph graph, int batch, int threads, float rateWeight = 0)
+    /// <exception cref="ArgumentException">The network does not compute the frozen value.</exception>
+    public TrainingNetwork(Graph graph, int batch, int threads, float rateWeight = 0, string? frozen = null)
     {
         ArgumentNullException.ThrowIfNull(graph);
         ArgumentOutOfRangeException.ThrowIfLessThan(batch, 1);
@@ -41,7 +43,7 @@ public sealed unsafe class TrainingNetwork : IDisposable
         bool normalizes = open.Nodes.Exists(node => node.OpType == "BatchNormalization");
         Graph = GraphSimplifier.Simplify(open, batch, foldsAffine: !normalizes);
         Batch = batch;
-        _compiled = StepCompiler.Compile(Graph, batch, rateWeight);
+        _compiled = StepCompiler.Compile(Graph, batch, rateWeight, frozen);
         bool large = _compiled.Parameters.Sum(parameter => (long)parameter.Values.Length) > LargeNetworkParameters;
         _parts = Math.Min(batch, large ? MostPartsOfLargeNetwork : MostParts);
         foreach (TrainingStep step in _compiled.Steps) step.RequireBorders();

@@ -50,13 +50,7 @@ public static class Bottleneck
         Graph result = graph.Clone();
         int producer = result.Nodes.FindIndex(node => node.Outputs.Contains(spec.Cut));
         bool isRectified = result.Nodes[producer].OpType == "Relu";
-        foreach (Node reader in result.Nodes)
-        {
-            for (int i = 0; i < reader.Inputs.Count; i++)
-            {
-                if (reader.Inputs[i] == spec.Cut) reader.Inputs[i] = Result;
-            }
-        }
+        Redirect(result, spec.Cut, Result);
 
         ImageSet fitted = calibration.Take(FittedImages);
         var fit = new BottleneckFit(spec, BundleCompiler.Features(GraphSplitter.Split(graph, cut).Device, cut.Shape, fitted, preprocessing), cut.Shape, new SplitMix64(seed));
@@ -65,12 +59,31 @@ public static class Bottleneck
         Add(result, Decoder, fit.Decoder, new TensorShape(features, spec.Channels, spec.Kernel, spec.Kernel));
         result.Initializers.Add("bottleneck.low", Tensor.Scalar(0f));
         result.Initializers.Add("bottleneck.high", Tensor.Scalar(1f));
-        result.Initializers.Add("bottleneck.step", Tensor.Scalar(1f / (spec.Levels - 1)));
-        result.Initializers.Add("bottleneck.zero", Tensor.Scalar<byte>(0));
         result.Initializers.Add("bottleneck.scales", Tensor.From<float>(new TensorShape(4), [1, 1, spec.Stride, spec.Stride]));
         result.Nodes.InsertRange(producer + 1, Nodes(spec, isRectified));
         GraphSimplifier.RemoveDeadNodes(result);
         result.Metadata[CodeRange.MetadataKey] = new CodeRange(Code, 0, 1).ToString();
+        return WithQuantizer(result, spec.Bits);
+    }
+
+    /// <summary>A copy with the quantizer that stands in for the codec, as training needs it.</summary>
+    /// <param name="network">A network of <see cref="WithoutQuantizer"/>, pruned or not.</param>
+    /// <param name="bits">Bits per value of the code.</param>
+    /// <exception cref="ArgumentException">The network has no code.</exception>
+    public static Graph WithQuantizer(Graph network, int bits)
+    {
+        ArgumentNullException.ThrowIfNull(network);
+        Graph result = network.Clone();
+        int producer = result.Nodes.FindIndex(node => node.Outputs.Contains(Code));
+        if (producer < 0) throw new ArgumentException($"The network has no value '{Code}': it was not made with a bottleneck.", nameof(network));
+        Redirect(result, Code, Restored);
+        result.Initializers.Add("bottleneck.step", Tensor.Scalar(1f / ((1 << bits) - 1)));
+        result.Initializers.Add("bottleneck.zero", Tensor.Scalar<byte>(0));
+        result.Nodes.InsertRange(producer + 1,
+        [
+            Node("bottleneck.quantize", "QuantizeLinear", [Code, "bottleneck.step", "bottleneck.zero"], Quantized),
+            Node("bottleneck.dequantize", "DequantizeLinear", [Quantized, "bottleneck.step", "bottleneck.zero"], Restored),
+        ]);
         return result;
     }
 
@@ -81,14 +94,7 @@ public static class Bottleneck
         ArgumentNullException.ThrowIfNull(trained);
         Graph result = trained.Clone();
         result.Nodes.RemoveAll(node => node.Outputs.Contains(Quantized) || node.Outputs.Contains(Restored));
-        foreach (Node node in result.Nodes)
-        {
-            for (int i = 0; i < node.Inputs.Count; i++)
-            {
-                if (node.Inputs[i] == Restored) node.Inputs[i] = Code;
-            }
-        }
-
+        Redirect(result, Restored, Code);
         return GraphSimplifier.Simplify(result);
     }
 
@@ -108,23 +114,33 @@ public static class Bottleneck
         return (device, FeatureCodec.Calibrate(features, cut.Shape, decision, new CodecOptions { Given = CodeRange.Of(network, Code) }), edge);
     }
 
+    /// <summary>Lets all readers of a value read another one.</summary>
+    private static void Redirect(Graph graph, string from, string to)
+    {
+        foreach (Node reader in graph.Nodes)
+        {
+            for (int i = 0; i < reader.Inputs.Count; i++)
+            {
+                if (reader.Inputs[i] == from) reader.Inputs[i] = to;
+            }
+        }
+    }
+
     private static IEnumerable<Node> Nodes(BottleneckSpec spec, bool isRectified)
     {
         yield return Convolution(Encoder, spec.Cut, Encoded, spec.Kernel, spec.Stride);
         yield return Normalization(Encoder, Encoded, Normalized);
         yield return Node("bottleneck.clamp", "Clip", [Normalized, "bottleneck.low", "bottleneck.high"], Code);
-        yield return Node("bottleneck.quantize", "QuantizeLinear", [Code, "bottleneck.step", "bottleneck.zero"], Quantized);
-        yield return Node("bottleneck.dequantize", "DequantizeLinear", [Quantized, "bottleneck.step", "bottleneck.zero"], Restored);
         if (spec.Stride > 1)
         {
-            Node repeat = Node("bottleneck.repeat", "Resize", [Restored, "", "bottleneck.scales"], Repeated);
+            Node repeat = Node("bottleneck.repeat", "Resize", [Code, "", "bottleneck.scales"], Repeated);
             repeat.Attributes.Add("mode", "nearest");
             repeat.Attributes.Add("coordinate_transformation_mode", "asymmetric");
             repeat.Attributes.Add("nearest_mode", "floor");
             yield return repeat;
         }
 
-        yield return Convolution(Decoder, spec.Stride > 1 ? Repeated : Restored, Decoded, spec.Kernel, 1);
+        yield return Convolution(Decoder, spec.Stride > 1 ? Repeated : Code, Decoded, spec.Kernel, 1);
         yield return Normalization(Decoder, Decoded, isRectified ? Restandardized : Result);
         if (isRectified) yield return Node("bottleneck.relu", "Relu", [Restandardized], Result);
     }

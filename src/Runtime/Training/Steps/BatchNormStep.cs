@@ -4,20 +4,20 @@ namespace CoInference.Runtime.Training.Steps;
 
 /// <summary>
 /// Batch normalization by the statistics of the batch (Ioffe and Szegedy 2015), with the addition of a shortcut and a
-/// clamp in the same pass over memory.
+/// clamp in the same pass over memory. A frozen one, like all before it, goes by its running statistics and keeps them.
 /// </summary>
 internal sealed class BatchNormStep(
     TrainingValue input, TrainingValue? addend, TrainingValue output, TrainingParameter scale, TrainingParameter shift,
-    TrainingParameter mean, TrainingParameter variance, float epsilon, float momentum, ActivationBounds bounds)
+    TrainingParameter mean, TrainingParameter variance, float epsilon, float momentum, ActivationBounds bounds, bool isFrozen)
     : TrainingStep(addend is null ? [input] : [input, addend], output)
 {
     private float[] _centre = [], _mean = [], _inverse = [], _a = [], _b = [], _c = [];
     private double[][] _sums = [], _products = [];
     private double _count;
 
-    public override IEnumerable<TrainingParameter> Parameters => [scale, shift, mean, variance];
+    public override IEnumerable<TrainingParameter> Parameters => isFrozen ? [] : [scale, shift, mean, variance];
 
-    public override bool Measures => true;
+    public override bool Measures => !isFrozen;
 
     public override bool MeasuresGradient => true;
 
@@ -35,6 +35,17 @@ internal sealed class BatchNormStep(
 
     public override void Prepare()
     {
+        if (isFrozen)
+        {
+            for (int channel = 0; channel < scale.Values.Length; channel++)
+            {
+                double slope = scale.Values[channel] / Math.Sqrt((double)variance.Values[channel] + epsilon);
+                (_a[channel], _b[channel]) = ((float)slope, (float)(shift.Values[channel] - (slope * mean.Values[channel])));
+            }
+
+            return;
+        }
+
         // Sums are taken about the running mean: about zero, the difference of two large sums would lose the digits that matter.
         mean.Values.CopyTo(_centre, 0);
         Clear();

@@ -3,17 +3,18 @@ using CoInference.Kernels.Simd.Training;
 
 namespace CoInference.Runtime.Training.Steps;
 
-/// <summary>A convolution, or a linear layer as a 1x1 convolution of 1x1 maps, with bias and clamp.</summary>
+/// <summary>A convolution, or a linear layer as a 1x1 convolution of 1x1 maps, with bias and clamp. A frozen one, like all before it, keeps its weights.</summary>
 internal sealed class ConvStep(
-    TrainingValue input, TrainingValue output, ConvGradientShape shape, TrainingParameter weights, TrainingParameter? bias, ActivationBounds bounds)
+    TrainingValue input, TrainingValue output, ConvGradientShape shape, TrainingParameter weights, TrainingParameter? bias, ActivationBounds bounds, bool isFrozen)
     : TrainingStep([input], output)
 {
     private ConvGradient? _conv;
+    private bool _isPacked;
     private float[] _bias = [];
     private float[][] _sums = [];
     private double[][] _biasSums = [];
 
-    public override IEnumerable<TrainingParameter> Parameters => bias is null ? [weights] : [weights, bias];
+    public override IEnumerable<TrainingParameter> Parameters => isFrozen ? [] : bias is null ? [weights] : [weights, bias];
 
     private ConvGradient Conv => _conv!;
 
@@ -37,6 +38,8 @@ internal sealed class ConvStep(
 
     public override void Prepare()
     {
+        if (isFrozen && _isPacked) return;
+        _isPacked = true;
         Conv.Pack(weights.Values);
         bias?.Values.CopyTo(_bias, 0);
         foreach (float[] sums in _sums) Array.Clear(sums);
@@ -55,6 +58,7 @@ internal sealed class ConvStep(
 
     public override void FoldGradients()
     {
+        if (isFrozen) return;
         for (int part = 1; part < _sums.Length; part++) TensorPrimitives.Add(_sums[0], _sums[part], _sums[0]);
         Conv.Unpack(_sums[0], weights.Gradients);
         if (bias is null) return;

@@ -21,11 +21,14 @@ internal sealed class StepCompiler
     private readonly List<TrainingStep> _steps = [];
     private readonly string _logits;
     private readonly float _rateWeight;
+    private readonly HashSet<Node> _frozen;
 
-    private StepCompiler(Graph graph, int batch, float rateWeight)
+    private StepCompiler(Graph graph, int batch, float rateWeight, string? frozen)
     {
         _graph = graph;
         _rateWeight = rateWeight;
+        _frozen = frozen is null ? [] : graph.Ancestors(frozen);
+        if (frozen is not null && _frozen.Count == 0) throw new ArgumentException($"The network computes no value '{frozen}' that could be frozen.", nameof(frozen));
         _specs = ShapeInference.Infer(graph, batch: batch);
         _consumers = graph.Consumers();
         if (graph.Inputs.Count != 1 || graph.Outputs.Count != 1)
@@ -41,15 +44,17 @@ internal sealed class StepCompiler
     /// <param name="graph">A graph simplified without folding of normalizations.</param>
     /// <param name="batch">Images per step.</param>
     /// <param name="rateWeight">Weight in the loss of a bit per image that the levels of quantizers carry; 0 for none.</param>
+    /// <param name="frozen">Value up to which nothing is trained; null for none.</param>
     /// <exception cref="NotSupportedException">A node cannot be trained through; the message names it.</exception>
-    public static CompiledSteps Compile(Graph graph, int batch, float rateWeight)
+    /// <exception cref="ArgumentException">The graph does not compute the frozen value.</exception>
+    public static CompiledSteps Compile(Graph graph, int batch, float rateWeight, string? frozen)
     {
-        var compiler = new StepCompiler(graph, batch, rateWeight);
+        var compiler = new StepCompiler(graph, batch, rateWeight, frozen);
         foreach (Node node in graph.Nodes) compiler.Visit(node);
         TrainingValue logits = compiler._values[compiler._logits];
         if (logits.Height * logits.Width != 1) throw new NotSupportedException($"Output {logits} is not a vector of class scores.");
         return new CompiledSteps(
-            compiler._values[graph.Inputs[0].Name], logits, compiler._steps, [.. compiler._parameters.Values], [.. compiler._steps.OfType<StraightThroughStep>()]);
+            compiler._values[graph.Inputs[0].Name], logits, compiler._steps, [.. compiler._steps.SelectMany(step => step.Parameters)], [.. compiler._steps.OfType<StraightThroughStep>()]);
     }
 
     private void Visit(Node node)
@@ -137,7 +142,7 @@ internal sealed class StepCompiler
         var shape = new ConvGradientShape(
             from.Channels, from.Height, from.Width, to.Channels, to.Height, to.Width, window.Kernel[0], window.Kernel[1],
             window.Strides[0], window.Strides[1], window.PadsBegin[0], window.PadsBegin[1], window.Dilations[0], window.Dilations[1], NodeWindows.Groups(node));
-        Emit(new ConvStep(from, to, shape, weights, Bias(node), bounds));
+        Emit(new ConvStep(from, to, shape, weights, Bias(node), bounds, _frozen.Contains(node)));
     }
 
     private void EmitLinear(Node node, ActivationBounds bounds, string output)
@@ -146,14 +151,14 @@ internal sealed class StepCompiler
         TrainingValue from = Value(node.Inputs[0]), to = Value(output);
         if (!plain || from.Height * from.Width != 1) throw new NotSupportedException($"Node {node} cannot be trained: expected alpha = beta = transB = 1 and a constant matrix.");
         var shape = new ConvGradientShape(from.Channels, 1, 1, to.Channels, 1, 1, 1, 1, 1, 1, 0, 0, 1, 1, 1);
-        Emit(new ConvStep(from, to, shape, Parameter(node.Inputs[1], node, decays: true), Bias(node), bounds));
+        Emit(new ConvStep(from, to, shape, Parameter(node.Inputs[1], node, decays: true), Bias(node), bounds, _frozen.Contains(node)));
     }
 
     private void EmitNormalization(Node node, string? addend, ActivationBounds bounds, string output) => Emit(new BatchNormStep(
         Value(node.Inputs[0]), addend is null ? null : Value(addend), Value(output),
         Parameter(node.Inputs[1], node, decays: false), Parameter(node.Inputs[2], node, decays: false),
         Parameter(node.Inputs[3], node, decays: false, isStatistic: true), Parameter(node.Inputs[4], node, decays: false, isStatistic: true),
-        node.Float("epsilon", 1e-5f), node.Float("momentum", 0.9f), bounds));
+        node.Float("epsilon", 1e-5f), node.Float("momentum", 0.9f), bounds, _frozen.Contains(node)));
 
     private void EmitPool(Node node, bool maximum, string output)
     {
