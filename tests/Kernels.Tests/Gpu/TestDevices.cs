@@ -10,7 +10,11 @@ public static partial class TestDevices
     private static readonly Dictionary<string, Func<ComputeDevice>> Simulators = FindSimulators();
 
     /// <summary>Every kind of device; tests skip those that this machine lacks.</summary>
+<<<<<<< HEAD
     public static IReadOnlyList<string> Ids { get; } = ["opencl:0", "cuda:0", .. Simulators.Keys];
+=======
+    public static IReadOnlyList<string> Ids { get; } = [.. RealDevices.Ids, SimulatedCuda];
+>>>>>>> gpu-sessions
 
     /// <summary>The same, for theories.</summary>
     public static TheoryData<string> All => [.. Ids];
@@ -21,12 +25,22 @@ public static partial class TestDevices
     /// <summary>Opens a device, or skips the test and says why.</summary>
     public static ComputeDevice Get(string id)
     {
+<<<<<<< HEAD
         // A simulator that is not there skips the test.
         if (Simulators.TryGetValue(id, out Func<ComputeDevice>? open)) return Opened.TryGetValue(id, out Lazy<ComputeDevice>? known) ? known.Value : Keep(id, open());
         Skip.IfNot(
             ComputeDevices.Enumerate().Any(device => device.Id == id),
             $"there is no device {id} on this machine{(id.StartsWith("opencl", StringComparison.Ordinal) ? " (Debian: apt-get install pocl-opencl-icd)" : "")}");
         return Opened.GetOrAdd(id, name => new Lazy<ComputeDevice>(() => ComputeDevices.Open(name))).Value;
+=======
+        if (id == SimulatedCuda)
+        {
+            CudaSimulator.Require();
+            return Open.GetOrAdd(id, _ => new Lazy<ComputeDevice>(() => CudaSimulator.Open())).Value;
+        }
+
+        return RealDevices.Get(id);
+>>>>>>> gpu-sessions
     }
 
     /// <summary>Moves floats to a device.</summary>
