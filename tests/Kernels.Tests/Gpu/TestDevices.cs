@@ -6,15 +6,11 @@ namespace CoInference.Kernels.Tests.Gpu;
 /// <summary>The devices that tests run on, opened once.</summary>
 public static partial class TestDevices
 {
-    private static readonly ConcurrentDictionary<string, Lazy<ComputeDevice>> Opened = new();
+    private static readonly ConcurrentDictionary<string, ComputeDevice> Opened = new();
     private static readonly Dictionary<string, Func<ComputeDevice>> Simulators = FindSimulators();
 
     /// <summary>Every kind of device; tests skip those that this machine lacks.</summary>
-<<<<<<< HEAD
-    public static IReadOnlyList<string> Ids { get; } = ["opencl:0", "cuda:0", .. Simulators.Keys];
-=======
-    public static IReadOnlyList<string> Ids { get; } = [.. RealDevices.Ids, SimulatedCuda];
->>>>>>> gpu-sessions
+    public static IReadOnlyList<string> Ids { get; } = [.. RealDevices.Ids, .. Simulators.Keys];
 
     /// <summary>The same, for theories.</summary>
     public static TheoryData<string> All => [.. Ids];
@@ -25,22 +21,9 @@ public static partial class TestDevices
     /// <summary>Opens a device, or skips the test and says why.</summary>
     public static ComputeDevice Get(string id)
     {
-<<<<<<< HEAD
         // A simulator that is not there skips the test.
-        if (Simulators.TryGetValue(id, out Func<ComputeDevice>? open)) return Opened.TryGetValue(id, out Lazy<ComputeDevice>? known) ? known.Value : Keep(id, open());
-        Skip.IfNot(
-            ComputeDevices.Enumerate().Any(device => device.Id == id),
-            $"there is no device {id} on this machine{(id.StartsWith("opencl", StringComparison.Ordinal) ? " (Debian: apt-get install pocl-opencl-icd)" : "")}");
-        return Opened.GetOrAdd(id, name => new Lazy<ComputeDevice>(() => ComputeDevices.Open(name))).Value;
-=======
-        if (id == SimulatedCuda)
-        {
-            CudaSimulator.Require();
-            return Open.GetOrAdd(id, _ => new Lazy<ComputeDevice>(() => CudaSimulator.Open())).Value;
-        }
-
+        if (Simulators.TryGetValue(id, out Func<ComputeDevice>? open)) return Opened.TryGetValue(id, out ComputeDevice? known) ? known : Opened.GetOrAdd(id, open());
         return RealDevices.Get(id);
->>>>>>> gpu-sessions
     }
 
     /// <summary>Moves floats to a device.</summary>
@@ -69,8 +52,6 @@ public static partial class TestDevices
         return simulators;
     }
 
-    // Only the tests of kernels have simulators: whole networks take them too long.
+    // Each test project says which it has.
     static partial void AddSimulators(Dictionary<string, Func<ComputeDevice>> simulators);
-
-    private static ComputeDevice Keep(string id, ComputeDevice device) => Opened.GetOrAdd(id, new Lazy<ComputeDevice>(() => device)).Value;
 }
