@@ -92,6 +92,7 @@ internal sealed class IlgpuDevice : ComputeDevice
         }
         catch (TargetInvocationException failure)
         {
+            // The innermost says what is wrong; those around it only where.
             Exception cause = failure.GetBaseException();
             throw cause is AcceleratorException
                 ? new DeviceException(Description.Id, DeviceFailure.Other, $"kernel {source} was not launched: {cause.Message}")

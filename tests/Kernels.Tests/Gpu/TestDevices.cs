@@ -6,7 +6,7 @@ namespace CoInference.Kernels.Tests.Gpu;
 /// <summary>The devices that tests run on, opened once.</summary>
 public static partial class TestDevices
 {
-    private static readonly ConcurrentDictionary<string, Lazy<ComputeDevice>> Opened = new();
+    private static readonly ConcurrentDictionary<string, ComputeDevice> Opened = new();
     private static readonly Dictionary<string, Func<ComputeDevice>> Simulators = FindSimulators();
 
     /// <summary>Every kind of device; tests skip those that this machine lacks.</summary>
@@ -22,7 +22,7 @@ public static partial class TestDevices
     public static ComputeDevice Get(string id)
     {
         // A simulator that is not there skips the test.
-        if (Simulators.TryGetValue(id, out Func<ComputeDevice>? open)) return Opened.TryGetValue(id, out Lazy<ComputeDevice>? known) ? known.Value : Keep(id, open());
+        if (Simulators.TryGetValue(id, out Func<ComputeDevice>? open)) return Opened.TryGetValue(id, out ComputeDevice? known) ? known : Opened.GetOrAdd(id, open());
         return RealDevices.Get(id);
     }
 
@@ -52,8 +52,6 @@ public static partial class TestDevices
         return simulators;
     }
 
-    // Only the tests of kernels have simulators: whole networks take them too long.
+    // Each test project says which it has.
     static partial void AddSimulators(Dictionary<string, Func<ComputeDevice>> simulators);
-
-    private static ComputeDevice Keep(string id, ComputeDevice device) => Opened.GetOrAdd(id, new Lazy<ComputeDevice>(() => device)).Value;
 }

@@ -12,6 +12,8 @@ public static class DeviceConvKernels
         .. ProductTile.OfSplits.Select(tile => new ImplicitConvKernel(tile, splits: true)),
         .. ProductTile.All.Select(tile => new PointwiseConvKernel(new TiledGemmKernel(tile))),
         .. ProductTile.OfSplits.Select(tile => new PointwiseConvKernel(new TiledGemmKernel(tile, splits: true))),
+        new WinogradConvKernel(size: 2),
+        new WinogradConvKernel(size: 4),
         new DepthwiseConvKernel(rows: 2),
         new DepthwiseConvKernel(rows: 4),
         new GroupedConvKernel(),

@@ -39,7 +39,11 @@ public enum GemmBias
 /// <param name="Minimum">Lower bound of the result.</param>
 /// <param name="Maximum">Upper bound of the result.</param>
 public readonly record struct GemmEpilogue(
-    float Alpha = 1, float Beta = 1, GemmBias Bias = GemmBias.None, bool HasResidual = false, float Minimum = float.NegativeInfinity, float Maximum = float.PositiveInfinity);
+    float Alpha = 1, float Beta = 1, GemmBias Bias = GemmBias.None, bool HasResidual = false, float Minimum = float.NegativeInfinity, float Maximum = float.PositiveInfinity)
+{
+    /// <summary>The product alone. The default of the type is not it: its factors are 0.</summary>
+    public static GemmEpilogue None => new(Alpha: 1);
+}
 
 /// <summary>Where the matrices of a product lie.</summary>
 /// <param name="A">The As.</param>
