@@ -1,5 +1,4 @@
 using System.Text.Json;
-using CoInference.Tests;
 
 namespace CoInference.Cli.Tests;
 
