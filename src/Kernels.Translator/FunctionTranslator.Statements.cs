@@ -178,9 +178,10 @@ internal sealed partial class FunctionTranslator
     private string Declarator(ILocalSymbol local, VariableDeclaratorSyntax declarator)
     {
         string name = KernelTranslation.Identifier(local.Name);
-        string type = _program.TypeName(local.Type, declarator);
+        // The value first: what it is made of says more than its type.
+        string value = declarator.Initializer is { } initializer ? $" = {Result(initializer.Value)}" : "";
         _variables[local] = new Variable(name);
-        return declarator.Initializer is { } initializer ? $"{type} {name} = {Result(initializer.Value)}" : $"{type} {name}";
+        return $"{_program.TypeName(local.Type, declarator)} {name}{value}";
     }
 
     private void DeclareStruct(ILocalSymbol local, BaseObjectCreationExpressionSyntax creation)

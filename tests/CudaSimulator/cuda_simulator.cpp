@@ -233,7 +233,7 @@ extern "C" {
 void simulator_reset() { sticky = 0; orders.clear(); call_counts.clear(); memory_limit = (size_t)1 << 30; }
 void simulator_fail(const char* call, int code, int after) { orders[call] = { code, after }; }
 int simulator_calls(const char* call) { return call_counts[call]; }
-void simulator_limit(size_t bytes) { memory_limit = bytes; }
+void simulator_limit(size_t bytes) { memory_limit = memory_used + bytes; }
 
 int cuInit(unsigned int) { CALL("cuInit"); return 0; }
 int cuDriverGetVersion(int* version) { *version = 12040; return 0; }
@@ -252,7 +252,7 @@ int cuDeviceGetName(char* name, int bytes, int device) { snprintf(name, bytes, "
 int cuDeviceTotalMem_v2(size_t* bytes, int) { *bytes = memory_limit; return 0; }
 int cuDeviceGetAttribute(int* value, int what, int device)
 {
-    static const std::map<int, int> values = { { 1, 1024 }, { 8, 48 << 10 }, { 10, 32 }, { 16, 2 }, { 75, 8 }, { 76, 0 }, { 97, 163 << 10 } };
+    static const std::map<int, int> values = { { 1, 1024 }, { 8, 48 << 10 }, { 10, 32 }, { 16, 108 }, { 75, 8 }, { 76, 0 }, { 97, 163 << 10 } };
     auto found = values.find(what);
     if (device != 40 || found == values.end()) return kInvalidValue;
     *value = found->second;

@@ -10,7 +10,7 @@ internal sealed class CudaSyntax : TargetSyntax
     {
         ["Abs"] = "fabsf", ["Min"] = "min_nan", ["Max"] = "max_nan", ["Floor"] = "floorf", ["Ceiling"] = "ceilf", ["Truncate"] = "truncf",
         ["Round"] = "rintf", ["Sqrt"] = "sqrtf", ["Exp"] = "expf", ["Log"] = "logf", ["Pow"] = "powf", ["Tanh"] = "tanhf", ["Sin"] = "sinf",
-        ["Cos"] = "cosf", ["FusedMultiplyAdd"] = "fmaf",
+        ["Cos"] = "cosf", ["FusedMultiplyAdd"] = "fmaf", ["IsNaN"] = "is_nan",
     };
 
     private static readonly Dictionary<string, string> Atomics = new()
@@ -37,6 +37,7 @@ internal sealed class CudaSyntax : TargetSyntax
         typedef unsigned short ushort;
         typedef unsigned int uint;
 
+        static __device__ __forceinline__ bool is_nan(float x) { return x != x; }
         static __device__ __forceinline__ float min_nan(float x, float y) { return x != x || x < y ? x : y; }
         static __device__ __forceinline__ float max_nan(float x, float y) { return x != x || x > y ? x : y; }
 

@@ -9,7 +9,7 @@ internal sealed class OpenClSyntax : TargetSyntax
     {
         ["Abs"] = "fabs", ["Min"] = "min_nan", ["Max"] = "max_nan", ["Floor"] = "floor", ["Ceiling"] = "ceil", ["Truncate"] = "trunc",
         ["Round"] = "rint", ["Sqrt"] = "sqrt", ["Exp"] = "exp", ["Log"] = "log", ["Pow"] = "pow", ["Tanh"] = "tanh", ["Sin"] = "sin",
-        ["Cos"] = "cos", ["FusedMultiplyAdd"] = "fma",
+        ["Cos"] = "cos", ["FusedMultiplyAdd"] = "fma", ["IsNaN"] = "isnan",
     };
 
     private static readonly Dictionary<string, string> Atomics = new()

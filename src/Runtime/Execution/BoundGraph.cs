@@ -16,6 +16,9 @@ internal sealed class BoundGraph(CompiledGraph graph, AlignedBuffer? arena, Devi
     /// <summary>Activations in host memory; null when the graph is interpreted.</summary>
     public AlignedBuffer? Arena { get; } = arena;
 
+    /// <summary>Activations in device memory; null for none.</summary>
+    public DeviceBuffer? DeviceArena { get; } = deviceArena;
+
     /// <summary>Bytes of activations and scratch, in host and device memory.</summary>
     public long Bytes { get; } = (arena?.Length ?? 0) + (deviceArena?.Bytes ?? 0);
 
@@ -32,7 +35,7 @@ internal sealed class BoundGraph(CompiledGraph graph, AlignedBuffer? arena, Devi
         _disposed = true;
         foreach (SequenceStep sequence in Recorded.OfType<SequenceStep>()) sequence.Dispose();
         foreach (Step step in Steps) (step as IDisposable)?.Dispose();
-        deviceArena?.Dispose();
+        DeviceArena?.Dispose();
         graph.Release();
     }
 }

@@ -134,7 +134,8 @@ internal sealed unsafe class CompiledGraph
         return root.Constant is { } constant ? (nint)constant.Pointer : (nint)arena.Pointer + (nint)root.Offset;
     }
 
-    private DeviceView<float> View(PhysicalValue value, DeviceBuffer? arena)
+    /// <summary>Where a value lies in a session's device memory; the default for one on the host.</summary>
+    public DeviceView<float> View(PhysicalValue value, DeviceBuffer? arena)
     {
         Storage root = value.Storage.Root;
         if (!root.IsOnDevice) return default;

@@ -30,7 +30,7 @@ internal sealed class ExecutionPlan
         var plan = new ExecutionPlan(context);
         foreach (PlanValue input in list.Inputs) plan.Inputs.Add(plan.Define(input, ActivationLayout.Nchw, new Storage()));
         for (int i = 0; i < operations.Length; i++) plan.Append(operations[i], variants[i]);
-        foreach (PlanValue output in list.Outputs) plan.Outputs.Add(plan.Obtain(output, ActivationLayout.Nchw, onDevice: false));
+        foreach (PlanValue output in list.Outputs) plan.Outputs.Add(plan.Obtain(output, ActivationLayout.Nchw, onDevice: context.KeepsOutput));
         return plan;
     }
 

@@ -119,8 +119,9 @@ internal sealed record StepRecipe(Operation Operation, StepVariant Variant, int 
 /// <param name="Precise">Whether kernels with a rounding error beyond that of summation are left out.</param>
 /// <param name="Device">A device that runs what it has kernels for; null for the CPU alone.</param>
 /// <param name="Strict">Whether an operation without a kernel for the device is an error.</param>
+/// <param name="KeepsOutput">Whether outputs stay on the device.</param>
 internal sealed record PlanContext(
-    int Threads, KernelChooser Chooser, string? ForcedKernel, bool Precise = false, ComputeDevice? Device = null, bool Strict = false);
+    int Threads, KernelChooser Chooser, string? ForcedKernel, bool Precise = false, ComputeDevice? Device = null, bool Strict = false, bool KeepsOutput = false);
 
 /// <summary>What runs a step on a device.</summary>
 /// <param name="Device">The device.</param>

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Runtime.InteropServices;
 using CoInference.Kernels.Devices;
+using CoInference.Kernels.Gpu;
 using CoInference.Kernels.Tensors;
 using CoInference.Runtime.Graphs;
 
@@ -55,6 +56,12 @@ public sealed unsafe class Session : IDisposable
     /// <summary>Bytes of the activations' memory, scratch included, on the host and on the device.</summary>
     public long ArenaBytes => _bound.Bytes;
 
+    /// <summary>Where <see cref="RunOnDevice"/> leaves the output; null for a session that was not compiled to keep it on a device, or cannot because its shapes depend on data.</summary>
+    internal DeviceView<float>? DeviceOutput =>
+        Options.KeepsOutputOnDevice && _compiled is { Interpreted: null, Repeats: 1 } && Outputs is [{ Type: ElementType.Float32 }]
+            ? _compiled.View(_compiled.Plan.Outputs[0], _bound.DeviceArena)
+            : null;
+
     /// <summary>Compiles a graph. Nothing is timed.</summary>
     /// <exception cref="NotSupportedException">The graph uses an operator or feature that this build does not have.</exception>
     /// <exception cref="InvalidDataException">The graph is inconsistent.</exception>
@@ -100,6 +107,21 @@ public sealed unsafe class Session : IDisposable
     /// <exception cref="InvalidOperationException">The graph has several inputs or outputs, or they are not float32.</exception>
     /// <exception cref="ArgumentException">A length does not fit.</exception>
     public void Run(ReadOnlySpan<float> input, Span<float> output) => RunFloats(input, output, default);
+
+    /// <summary>Runs a graph of one float input and leaves the output on the device; waits until it is there.</summary>
+    /// <param name="input">The input, row-major, of the shape of <see cref="Inputs"/>[0].</param>
+    /// <exception cref="ArgumentException">The length does not fit.</exception>
+    internal void RunOnDevice(ReadOnlySpan<float> input)
+    {
+        RequireFloats();
+        if (input.Length != Inputs[0].Shape!.Value.Count)
+            throw new ArgumentException($"{input.Length} values do not fill input '{Inputs[0].Name}' of shape {Inputs[0].Shape}.", nameof(input));
+        using Turn turn = TakeDevice();
+        MemoryMarshal.AsBytes(input).CopyTo(Memory(_compiled.Plan.Inputs[0]));
+        foreach (Step step in _bound.Recorded) step.Run();
+        Options.Device!.Synchronize();
+        GC.KeepAlive(this);
+    }
 
     /// <summary>
     /// As <see cref="Run(ReadOnlySpan{float}, Span{float})"/>, with the time of each step: the device's own for a step that

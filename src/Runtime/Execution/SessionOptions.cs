@@ -45,6 +45,12 @@ public sealed record SessionOptions
     /// <summary>Whether a step that <see cref="Device"/> has no kernel for is an error.</summary>
     public bool Strict { get; init; }
 
+    /// <summary>
+    /// Whether the output stays on <see cref="Device"/>, as <see cref="Session.DeviceOutput"/>, and runs copy none of it; for a
+    /// network of one float output whose shape is known.
+    /// </summary>
+    internal bool KeepsOutputOnDevice { get; init; }
+
     /// <summary>Threads that share a step: of <see cref="Workers"/> when given, else <see cref="Threads"/>.</summary>
     internal int EffectiveThreads => Workers?.Threads ?? Threads;
 

@@ -1,6 +1,7 @@
 using CoInference.Agent.Baselines;
 using CoInference.Agent.Environments;
 using CoInference.Agent.Search;
+using CoInference.Kernels.Gpu;
 using CoInference.Runtime.Data;
 using CoInference.Runtime.Onnx;
 using CoInference.Runtime.Plans;
@@ -64,6 +65,18 @@ public sealed class SearchRunnerTests : IDisposable
         }
 
         Assert.Equal(report.Plan.ValidationAccuracy, right / 60.0);
+    }
+
+    [SkippableFact]
+    public void A_search_for_a_device_runs_from_that_devices_own_table()
+    {
+        ComputeDevice device = RealDevices.Get("opencl:0");
+        SearchOutcome outcome = SearchRunner.Run(Request("device", episodes: 2) with { Device = device, Strict = true, DeviceTable = LatencyTable.Create(), Budget = Budget.Parse("1000ms") });
+        Assert.Contains("opencl:0", outcome.Report.Device, StringComparison.Ordinal);
+        Assert.Equal("cpu", outcome.Report.EdgeDevice);
+        LatencyTable table = LatencyTable.Load(Path.Combine(Folder("device"), SearchRunner.LatencyTableFile));
+        Assert.Contains(table.Entries, entry => entry.Key.StartsWith("Conv|gpu.", StringComparison.Ordinal) && entry.Key.EndsWith(device.Fingerprint, StringComparison.Ordinal));
+        Assert.Contains(table.Entries, entry => entry.Key.StartsWith("Copy|", StringComparison.Ordinal));
     }
 
     /// <summary>

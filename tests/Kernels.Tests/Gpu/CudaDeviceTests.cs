@@ -35,7 +35,7 @@ public sealed class CudaDeviceTests : IDisposable
     public void Describes_capability_driver_and_limits()
     {
         using ComputeDevice device = CudaSimulator.Open();
-        Assert.Contains("compute capability 8.0, driver 12.4, 2 multiprocessors", device.Description.Detail, StringComparison.Ordinal);
+        Assert.Contains("compute capability 8.0, driver 12.4, 108 multiprocessors", device.Description.Detail, StringComparison.Ordinal);
         Assert.Equal(163 << 10, device.Limits.SharedBytes);
         Assert.True(device.Limits.HasWarps);
     }
@@ -87,7 +87,7 @@ public sealed class CudaDeviceTests : IDisposable
         CudaSimulator.Reset();
         for (int i = 0; i < 10; i++) device.Allocate(1_000_000 + i).Dispose();
         Assert.Equal(1, CudaSimulator.Calls("cuMemAlloc"));
-        CudaSimulator.Limit(2 << 20);
+        CudaSimulator.Limit(1_200_000);
         using (DeviceBuffer large = device.Allocate(1_900_000)) Assert.Equal(1, CudaSimulator.Calls("cuMemFree"));
         var failure = Assert.Throws<DeviceException>(() => device.Allocate(3 << 20));
         Assert.Equal(DeviceFailure.OutOfMemory, failure.Failure);

@@ -50,7 +50,7 @@ internal static unsafe class CudaSimulator
         return count;
     }
 
-    /// <summary>Gives the device less memory.</summary>
+    /// <summary>Gives the device no more memory than it has handed out, and some bytes.</summary>
     public static void Limit(long bytes) => ((delegate* unmanaged<nuint, void>)Export("simulator_limit"))((nuint)bytes);
 
     private static nint Export(string name) => NativeLibrary.GetExport(Library.Value, name);

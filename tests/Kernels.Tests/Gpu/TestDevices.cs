@@ -3,34 +3,27 @@ using CoInference.Kernels.Gpu;
 
 namespace CoInference.Kernels.Tests.Gpu;
 
-/// <summary>The devices that kernel tests run on, opened once.</summary>
-public static class TestDevices
+/// <summary>The devices that tests run on, opened once.</summary>
+public static partial class TestDevices
 {
-    private const string SimulatedCuda = "cuda:simulated";
-    private static readonly ConcurrentDictionary<string, Lazy<ComputeDevice>> Open = new();
+    private static readonly ConcurrentDictionary<string, ComputeDevice> Opened = new();
+    private static readonly Dictionary<string, Func<ComputeDevice>> Simulators = FindSimulators();
 
     /// <summary>Every kind of device; tests skip those that this machine lacks.</summary>
-    public static IReadOnlyList<string> Ids { get; } = ["opencl:0", "cuda:0", SimulatedCuda];
+    public static IReadOnlyList<string> Ids { get; } = [.. RealDevices.Ids, .. Simulators.Keys];
 
     /// <summary>The same, for theories.</summary>
     public static TheoryData<string> All => [.. Ids];
 
-    /// <summary>Whether a device runs one thread of a kernel after the other: tests give it small work only.</summary>
-    public static bool IsSimulator(string id) => id is SimulatedCuda;
+    /// <summary>Whether a device runs the threads of a kernel on the CPU: tests give it small work only.</summary>
+    public static bool IsSimulator(string id) => Simulators.ContainsKey(id);
 
     /// <summary>Opens a device, or skips the test and says why.</summary>
     public static ComputeDevice Get(string id)
     {
-        if (id == SimulatedCuda)
-        {
-            CudaSimulator.Require();
-            return Open.GetOrAdd(id, _ => new Lazy<ComputeDevice>(() => CudaSimulator.Open())).Value;
-        }
-
-        Skip.IfNot(
-            ComputeDevices.Enumerate().Any(device => device.Id == id),
-            $"there is no device {id} on this machine{(id.StartsWith("opencl", StringComparison.Ordinal) ? " (Debian: apt-get install pocl-opencl-icd)" : "")}");
-        return Open.GetOrAdd(id, name => new Lazy<ComputeDevice>(() => ComputeDevices.Open(name))).Value;
+        // A simulator that is not there skips the test.
+        if (Simulators.TryGetValue(id, out Func<ComputeDevice>? open)) return Opened.TryGetValue(id, out ComputeDevice? known) ? known : Opened.GetOrAdd(id, open());
+        return RealDevices.Get(id);
     }
 
     /// <summary>Moves floats to a device.</summary>
@@ -51,4 +44,14 @@ public static class TestDevices
         buffer.Read(System.Runtime.InteropServices.MemoryMarshal.AsBytes(values.AsSpan()));
         return values;
     }
+
+    private static Dictionary<string, Func<ComputeDevice>> FindSimulators()
+    {
+        var simulators = new Dictionary<string, Func<ComputeDevice>>();
+        AddSimulators(simulators);
+        return simulators;
+    }
+
+    // Each test project says which it has.
+    static partial void AddSimulators(Dictionary<string, Func<ComputeDevice>> simulators);
 }

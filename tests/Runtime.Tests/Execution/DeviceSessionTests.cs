@@ -1,7 +1,6 @@
 using CoInference.Kernels.Gpu;
 using CoInference.Kernels.Gpu.Layers;
 using CoInference.Kernels.Tensors;
-using CoInference.Kernels.Tests.Gpu;
 using CoInference.Runtime.Execution;
 using CoInference.Runtime.Graphs;
 
@@ -14,14 +13,12 @@ public class DeviceSessionTests
     // Both sides sum float32 in different orders.
     private const double Tolerance = 1e-4;
 
-    public static TheoryData<string> Devices => [.. TestDevices.Ids];
-
     public static TheoryData<string, string, int, int> Networks
     {
         get
         {
             var data = new TheoryData<string, string, int, int>();
-            foreach (string device in TestDevices.Ids)
+            foreach (string device in RealDevices.Ids)
             {
                 data.Add(device, "resnet20", 8, 1);
                 data.Add(device, "resnet20", 8, 4);
@@ -39,7 +36,7 @@ public class DeviceSessionTests
     [MemberData(nameof(Networks))]
     public void Whole_networks_match_and_stay_on_the_device(string deviceId, string name, int images, int batch)
     {
-        ComputeDevice device = TestDevices.Get(deviceId);
+        ComputeDevice device = RealDevices.Get(deviceId);
         var model = new GoldenModel(name, images);
         using Session session = Session.Create(model.Graph, new SessionOptions { BatchSize = batch, Device = device, Strict = true, Chooser = KernelChooser.Analytic });
         Assert.Equal(2, session.Steps.Count(step => step.Op == "Copy"));
@@ -53,10 +50,10 @@ public class DeviceSessionTests
     }
 
     [SkippableTheory]
-    [MemberData(nameof(Devices))]
+    [MemberData(nameof(RealDevices.All), MemberType = typeof(RealDevices))]
     public void Random_networks_agree_with_the_interpreter(string deviceId)
     {
-        ComputeDevice device = TestDevices.Get(deviceId);
+        ComputeDevice device = RealDevices.Get(deviceId);
         for (int seed = 6000; seed < 6060; seed++)
         {
             int batch = 1 + (seed % 2);
@@ -69,10 +66,10 @@ public class DeviceSessionTests
     }
 
     [SkippableTheory]
-    [MemberData(nameof(Devices))]
+    [MemberData(nameof(RealDevices.All), MemberType = typeof(RealDevices))]
     public void Every_convolution_kernel_fits_into_any_network(string deviceId)
     {
-        ComputeDevice device = TestDevices.Get(deviceId);
+        ComputeDevice device = RealDevices.Get(deviceId);
         foreach (DeviceConvKernel kernel in DeviceConvKernels.All)
         {
             for (int seed = 7000; seed < 7006; seed++)
@@ -87,10 +84,10 @@ public class DeviceSessionTests
     }
 
     [SkippableTheory]
-    [MemberData(nameof(Devices))]
+    [MemberData(nameof(RealDevices.All), MemberType = typeof(RealDevices))]
     public void A_step_without_a_kernel_runs_on_the_cpu_and_shows(string deviceId)
     {
-        ComputeDevice device = TestDevices.Get(deviceId);
+        ComputeDevice device = RealDevices.Get(deviceId);
         Graph graph = LayerGraph.Create(4, 4, 3, 8);
         Append(graph, "lrn", "LRN", node => node.Attributes["size"] = 3L);
         Append(graph, "relu", "Relu", _ => { });
@@ -109,10 +106,10 @@ public class DeviceSessionTests
     }
 
     [SkippableTheory]
-    [MemberData(nameof(Devices))]
+    [MemberData(nameof(RealDevices.All), MemberType = typeof(RealDevices))]
     public void Runs_allocate_nothing_on_the_host(string deviceId)
     {
-        ComputeDevice device = TestDevices.Get(deviceId);
+        ComputeDevice device = RealDevices.Get(deviceId);
         var model = new GoldenModel("resnet8_cifar10", 1);
         using Session session = Session.Create(model.Graph, new SessionOptions { Device = device, Strict = true, Chooser = KernelChooser.Analytic });
         float[] input = model.Image(0);
@@ -136,10 +133,10 @@ public class DeviceSessionTests
     }
 
     [SkippableTheory]
-    [MemberData(nameof(Devices))]
+    [MemberData(nameof(RealDevices.All), MemberType = typeof(RealDevices))]
     public void Sessions_share_a_device_and_weights_between_threads(string deviceId)
     {
-        ComputeDevice device = TestDevices.Get(deviceId);
+        ComputeDevice device = RealDevices.Get(deviceId);
         var model = new GoldenModel("resnet8_cifar10", 6);
         Session first = Session.Create(model.Graph, new SessionOptions { Device = device, Chooser = KernelChooser.Analytic });
         Parallel.For(0, 6, new ParallelOptions { MaxDegreeOfParallelism = 3 }, image =>
@@ -154,10 +151,10 @@ public class DeviceSessionTests
     }
 
     [SkippableTheory]
-    [MemberData(nameof(Devices))]
+    [MemberData(nameof(RealDevices.All), MemberType = typeof(RealDevices))]
     public void Every_step_runs_alone_and_is_timed(string deviceId)
     {
-        ComputeDevice device = TestDevices.Get(deviceId);
+        ComputeDevice device = RealDevices.Get(deviceId);
         var keys = new HashSet<string>(StringComparer.Ordinal);
         for (int seed = 0; seed < 10; seed++)
         {
@@ -175,10 +172,10 @@ public class DeviceSessionTests
     }
 
     [SkippableTheory]
-    [MemberData(nameof(Devices))]
+    [MemberData(nameof(RealDevices.All), MemberType = typeof(RealDevices))]
     public void Tuning_teaches_the_choice(string deviceId)
     {
-        ComputeDevice device = TestDevices.Get(deviceId);
+        ComputeDevice device = RealDevices.Get(deviceId);
         Graph graph = LayerGraph.Create(16, 16, 3, 8);
         var chooser = new KernelChooser();
         var options = new SessionOptions { Device = device, Chooser = chooser };
