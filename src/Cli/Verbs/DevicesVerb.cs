@@ -16,8 +16,8 @@ internal sealed class DevicesVerb : Verb
     public override Task<int> RunAsync(Terminal terminal, CancellationToken cancellation)
     {
         string[] notes = IlgpuDevices.IsAvailable
-            ? ["ILGPU devices are listed only."]
-            : ["ILGPU is not in this build. Where the package registry offers ILGPU 1.5.3, build with: dotnet build -c Release -p:UseIlgpu=true"];
+            ? ["ILGPU's CPU device simulates a GPU with a thread per lane: it checks kernels, and is slow."]
+            : [IlgpuDevices.HowToEnable];
         DeviceReport report = DeviceReport.Measure([.. ComputeDevices.Enumerate(), .. IlgpuDevices.Enumerate()], notes, cancellation);
         WriteJson(terminal, report, DeviceReportJson.Default.DeviceReport);
         if (JsonOnStdout) return Task.FromResult(ExitCode.Done);

@@ -34,6 +34,14 @@ internal sealed class KernelsVerb : ComputeVerb
     [Option("random", Default = 0, SetName = "choice", MetaValue = "N", HelpText = "With --choice: N random layers (--seed) instead of the fixed set.")]
     public int RandomLayers { get; set; }
 
+    /// <summary>A kernel for devices.</summary>
+    [Option("source", SetName = "source", MetaValue = "NAME", HelpText = "Print the generated source of a kernel for devices instead; 'all' lists the names.")]
+    public string Source { get; set; } = "";
+
+    /// <summary>Language of the source.</summary>
+    [Option("target", Default = "opencl", SetName = "source", MetaValue = "LANGUAGE", HelpText = "With --source: opencl or cuda.")]
+    public string Target { get; set; } = "opencl";
+
     /// <summary>Channel groups.</summary>
     [Option("groups", MetaValue = "G", HelpText = "Channel groups; overrides g in --conv.")]
     public int? Groups { get; set; }
@@ -58,11 +66,12 @@ internal sealed class KernelsVerb : ComputeVerb
     public override Task<int> RunAsync(Terminal terminal, CancellationToken cancellation)
     {
         CheckCompute();
+        if (Source.Length > 0) return Task.FromResult(PrintSource(terminal));
         if (Device != "cpu" && (Codec.Length > 0 || Choice || Type != "f32")) throw new UsageException($"--device {Device}: --codec, --choice and --dtype i8 time kernels of the CPU.");
         using ComputeDevice? device = OpenDevice();
         if (Codec.Length > 0) return Task.FromResult(TimeCodec(terminal, cancellation));
         if (Choice) return JudgeAsync(terminal, cancellation);
-        if (Conv.Length == 0) throw new UsageException("kernels needs --conv SHAPE, --codec CxHxW or --choice.");
+        if (Conv.Length == 0) throw new UsageException("kernels needs --conv SHAPE, --codec CxHxW, --choice or --source NAME.");
         if (Type is not ("f32" or "i8")) throw new UsageException($"--dtype {Type}: expected f32 or i8.");
         ConvShape shape = ConvShape.Parse(Conv);
         if (Groups is { } groups) shape = ConvShape.Parse((shape with { Groups = groups }).ToString());
@@ -94,6 +103,27 @@ internal sealed class KernelsVerb : ComputeVerb
         }
 
         return Task.FromResult(ExitCode.Done);
+    }
+
+    private int PrintSource(Terminal terminal)
+    {
+        KernelLanguage language = Target switch
+        {
+            "opencl" => KernelLanguage.OpenCl,
+            "cuda" => KernelLanguage.Cuda,
+            _ => throw new UsageException($"--target {Target}: expected opencl or cuda."),
+        };
+        if (Source == "all")
+        {
+            foreach (KernelSource known in KernelSource.All)
+                terminal.Line($"{known.Name}({string.Join(", ", known.Parameters.Select(parameter => parameter.Name))})");
+            return ExitCode.Done;
+        }
+
+        KernelSource source = KernelSource.All.FirstOrDefault(known => known.Name.Equals(Source, StringComparison.OrdinalIgnoreCase))
+            ?? throw new UsageException($"--source {Source}: there is no such kernel; --source all lists them.");
+        terminal.Line(source.Text(language));
+        return ExitCode.Done;
     }
 
     private static double[] ParseSparsities(string text)

@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Json.Serialization.Metadata;
 using CoInference.Cli.Rendering;
 using CoInference.Kernels.Gpu;
+using CoInference.Kernels.Ilgpu;
 using CoInference.Runtime.Execution;
 using CoInference.Runtime.Plans;
 using CommandLine;
@@ -87,7 +88,7 @@ internal abstract class DeviceVerb : Verb
         if (id == "cpu") return null;
         try
         {
-            return ComputeDevices.Open(id, ProgramCache.Default);
+            return id.StartsWith("ilgpu:", StringComparison.Ordinal) ? IlgpuDevices.Open(id) : ComputeDevices.Open(id, ProgramCache.Default);
         }
         catch (ArgumentException unknown)
         {

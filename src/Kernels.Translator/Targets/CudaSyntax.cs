@@ -62,7 +62,8 @@ internal sealed class CudaSyntax : TargetSyntax
 
     public override string Infinity => "__int_as_float(0x7f800000)";
 
-    public override string NaN => "__int_as_float(0x7fc00000)";
+    // The bits of float.NaN in C#, sign included.
+    public override string NaN => "__int_as_float(0xffc00000)";
 
     public override string LongSuffix => "LL";
 

@@ -67,7 +67,8 @@ internal sealed class OpenClSyntax : TargetSyntax
 
     public override string Infinity => "INFINITY";
 
-    public override string NaN => "NAN";
+    // The bits of float.NaN in C#, sign included.
+    public override string NaN => "as_float(0xFFC00000u)";
 
     public override string LongSuffix => "L";
 
