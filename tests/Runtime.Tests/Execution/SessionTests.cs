@@ -55,6 +55,27 @@ public class SessionTests
         Assert.Equal(keys[0], Key(16, 1, 1, graph => graph.Nodes[0].Name = "another"));
     }
 
+    [Theory]
+    [InlineData(2)]
+    [InlineData(3)]
+    public void Threads_that_share_the_copies_of_large_values_copy_all_of_them(int threads)
+    {
+        Graph graph = LayerGraph.Create(16, 16, 1, 81);
+        float[] Run(int count)
+        {
+            using Session session = Session.Create(graph, new SessionOptions { Threads = count, Chooser = KernelChooser.Analytic });
+            session.PoisonArena();
+            var random = new Random(5);
+            var input = new float[session.Inputs[0].Shape!.Value.Count];
+            for (int i = 0; i < input.Length; i++) input[i] = random.NextSingle() - 0.5f;
+            var output = new float[session.Outputs[0].Shape!.Value.Count];
+            session.Run(input, output);
+            return output;
+        }
+
+        Assert.Equal(Run(1), Run(threads));
+    }
+
     [SkippableFact]
     public void Describing_a_canonical_network_is_cheap()
     {
