@@ -16,6 +16,9 @@ public sealed class AnsDecider : IOnlineDecider
     private const int EdgeInputs = 7, LinkInputs = 2;
     private const double SurpriseShare = 0.1, SurpriseDeviations = 4, DeviationRate = 0.1, SurpriseFloor = 0.02, MaxChange = 50;
 
+    // The smaller the input, the more a fixed time resists change: a longer delay is sooner a slower link than a longer way.
+    private const double FixedInput = 0.2;
+
     private readonly IReadOnlyList<TargetProfile> _profiles;
     private readonly AnsOptions _options;
     private readonly Part _edge, _link;
@@ -25,7 +28,8 @@ public sealed class AnsDecider : IOnlineDecider
     private readonly double _delayScale, _byteScale;
     private int _frame, _horizon, _interval, _sinceEdge;
     private double _avoidedCost;
-    private bool _forced;
+    private TargetPlacement _forcedPlacement = TargetPlacement.Split;
+    private bool _forced, _doubted, _confirming;
 
     /// <summary>Creates a decider that has learned nothing.</summary>
     /// <param name="profiles">The targets; of the edge's times nothing is used.</param>
@@ -49,12 +53,12 @@ public sealed class AnsDecider : IOnlineDecider
         for (int i = 0; i < edge.Length; i++)
         {
             double share = profiles[i].Bytes / _byteScale, constant = _crosses[i] ? 1 : 0;
-            link[i] = [share, constant];
+            link[i] = [share, FixedInput * constant];
             edge[i] = [.. work[i].Zip(scale, (value, most) => value / most), _options.SeparateParts ? constant : share];
         }
 
-        _edge = new Part(edge, _options);
-        _link = new Part(link, _options);
+        _edge = new Part(edge, EdgeInputs, _options);
+        _link = new Part(link, 1, _options);
         _device = new DeviceSlowdown(profiles, StateSpace.Paper.Count);
         _slowdowns = new double[_device.Executors];
         (_horizon, _interval) = (_options.FirstHorizon, ForcedInterval(_options.FirstHorizon));
@@ -72,14 +76,19 @@ public sealed class AnsDecider : IOnlineDecider
             _interval = Math.Max(_interval, ForcedInterval(_horizon));
         }
 
-        _forced = !constraints.IsKey && _sinceEdge + 1 >= _interval;
+        _confirming = _doubted && !constraints.IsKey;
+        _forced = !constraints.IsKey && (_doubted || _sinceEdge + 1 >= _interval);
         if (_options.TrackDevice) _device.Read(StateSpace.Paper.State(conditions), _slowdowns);
         else Array.Fill(_slowdowns, 1);
         double weight = constraints.IsKey ? _options.KeyWeight : _options.OtherWeight;
         double width = _options.Alpha(_horizon, EdgeInputs) * Math.Sqrt(1 - weight);
-        (int best, _avoidedCost) = Cheapest(conditions, constraints, width, edgeOnly: false);
+        (int best, _avoidedCost) = Cheapest(conditions, constraints, width, null);
         if (!_forced || _crosses[best]) return best;
-        int edge = Cheapest(conditions, constraints, width, edgeOnly: true).Target;
+
+        // A late cut alone would tell little of the link, and whole offload alone little of what a cut would cost: they take turns.
+        if (!_confirming) _forcedPlacement = _forcedPlacement == TargetPlacement.Edge ? TargetPlacement.Split : TargetPlacement.Edge;
+        int edge = Cheapest(conditions, constraints, width, _forcedPlacement).Target;
+        if (edge < 0) edge = Cheapest(conditions, constraints, width, _forcedPlacement == TargetPlacement.Edge ? TargetPlacement.Split : TargetPlacement.Edge).Target;
         return edge >= 0 ? edge : best;
     }
 
@@ -96,13 +105,12 @@ public sealed class AnsDecider : IOnlineDecider
         // Encoding is the device's and profiled; what is left of the coding time is the edge's decoder.
         double encode = _profiles[target].EncodeSeconds * _slowdowns[_device.ExecutorOf(target)];
         double edge = (outcome.EdgeSeconds + outcome.QueueSeconds + Math.Max(0, outcome.CodingSeconds - encode)) / _delayScale, wire = outcome.WireSeconds / _delayScale;
-        if (!_options.SeparateParts) _edge.Learn(target, edge + wire, certain: !outcome.Answered);
-        else
-        {
-            _link.Learn(target, wire, certain: !outcome.Answered);
-            if (outcome.Answered) _edge.Learn(target, edge, certain: false);
-        }
+        bool latencyFell = edge + wire < _edge.Predict(target) + (_options.SeparateParts ? _link.Predict(target) : 0);
+        Surprise surprise = _options.SeparateParts ? _link.Learn(target, wire, certain: !outcome.Answered) : _edge.Learn(target, edge + wire, certain: !outcome.Answered);
+        if (_options.SeparateParts && outcome.Answered && _edge.Learn(target, edge, certain: false) == Surprise.Once) surprise = Surprise.Once;
 
+        // A forced frame that went better than expected is looked at once more at the next: accident or change? A worse one can wait.
+        _doubted = _options.ResetOnChange && _forced && !_confirming && surprise == Surprise.Once && latencyFell;
         _sinceEdge = 0;
         if (!_options.ForcedBackoff) return;
         double cost = _options.Objective == AnsObjective.Energy ? outcome.Joules : outcome.LatencySeconds;
@@ -110,14 +118,14 @@ public sealed class AnsDecider : IOnlineDecider
         _interval = better || !_forced ? ForcedInterval(_horizon) : Math.Min(Math.Max(_options.MaxForcedInterval, _interval), 2 * _interval);
     }
 
-    private (int Target, double Cost) Cheapest(in OperatingConditions conditions, in RequestConstraints constraints, double width, bool edgeOnly)
+    private (int Target, double Cost) Cheapest(in OperatingConditions conditions, in RequestConstraints constraints, double width, TargetPlacement? placement)
     {
         int best = -1;
         (int Class, double Cost) lowest = default;
         for (int i = 0; i < _profiles.Count; i++)
         {
-            if (edgeOnly && !_crosses[i]) continue;
             TargetProfile profile = _profiles[i];
+            if (placement is not null && profile.Target.Placement != placement) continue;
             double slowdown = _slowdowns[_device.ExecutorOf(i)], device = slowdown * profile.DeviceSeconds, encode = slowdown * profile.EncodeSeconds;
             double wire = 0, delay = 0;
             if (_crosses[i])
@@ -163,12 +171,16 @@ public sealed class AnsDecider : IOnlineDecider
         private readonly double[][] _contexts;
         private readonly DiscountedRegression _regression;
         private readonly bool _forgets;
+        private readonly int _changing;
         private double _deviation = double.NaN;
         private SurpriseFilter _filter;
 
-        public Part(double[][] contexts, AnsOptions options)
+        /// <param name="contexts">One row of inputs per target.</param>
+        /// <param name="changing">So many inputs, from the first on, have coefficients that grow together when things change.</param>
+        /// <param name="options">How to learn.</param>
+        public Part(double[][] contexts, int changing, AnsOptions options)
         {
-            (_contexts, _forgets) = (contexts, options.ResetOnChange);
+            (_contexts, _changing, _forgets) = (contexts, changing, options.ResetOnChange);
             _regression = new DiscountedRegression(new double[contexts[0].Length], options.Discount, options.Ridge);
         }
 
@@ -179,8 +191,8 @@ public sealed class AnsDecider : IOnlineDecider
 
         public double Width(int target) => Math.Sqrt(_regression.Uncertainty(_contexts[target]));
 
-        /// <summary>Takes in a delay. One that is certain is no accident: there was no answer at all.</summary>
-        public void Learn(int target, double delay, bool certain)
+        /// <summary>Takes in a delay and tells how it compares with what was expected. One that is certain is no accident: there was no answer at all.</summary>
+        public Surprise Learn(int target, double delay, bool certain)
         {
             double expected = Predict(target);
             Surprise surprise = _filter.Judge(delay, expected, (SurpriseShare * delay) + (SurpriseDeviations * _deviation) + SurpriseFloor);
@@ -188,9 +200,23 @@ public sealed class AnsDecider : IOnlineDecider
             if (double.IsNaN(_deviation)) _deviation = 0;
             else if (surprise == Surprise.None) _deviation += DeviationRate * (Math.Abs(delay - expected) - _deviation);
 
-            // Another load of the edge or another rate of the link scales all targets' delays alike: what was learned of their differences stays.
-            if (_forgets && surprise == Surprise.Again) _regression.Restart(expected > 0 ? Math.Clamp(delay / expected, 1 / MaxChange, MaxChange) : 1);
+            // Another load of the edge, or another rate of the link, changes all targets alike: what was learned of their differences stays.
+            if (_forgets && surprise == Surprise.Again) _regression.Restart(_changing, Change(target, delay));
             if (!_forgets || surprise != Surprise.Once) _regression.Observe(_contexts[target], delay);
+            return surprise;
+        }
+
+        private double Change(int target, double delay)
+        {
+            ReadOnlySpan<double> inputs = _contexts[target], coefficients = _regression.Coefficients;
+            double before = 0, constant = 0;
+            for (int i = 0; i < inputs.Length; i++)
+            {
+                if (i < _changing) before += inputs[i] * coefficients[i];
+                else constant += inputs[i] * coefficients[i];
+            }
+
+            return before > 0 && delay > constant ? Math.Clamp((delay - constant) / before, 1 / MaxChange, MaxChange) : 1;
         }
     }
 }

@@ -44,7 +44,7 @@ public sealed record AnsOptions
     public bool ForcedBackoff { get; init; } = true;
 
     /// <summary>Longest interval of forced frames.</summary>
-    public int MaxForcedInterval { get; init; } = 32;
+    public int MaxForcedInterval { get; init; } = 16;
 
     /// <summary>Weight of an observation after the next one. Paper: 1, nothing is forgotten.</summary>
     public double Discount { get; init; } = 0.99;

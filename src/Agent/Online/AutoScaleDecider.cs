@@ -78,6 +78,7 @@ public sealed class AutoScaleDecider : IOnlineDecider
         ReadOnlySpan<bool> eligible = _eligible.AsSpan(kind * _stride, _profiles.Count);
         int best = Best(values, eligible, null);
         Settle(values[best]);
+        if (_model is null && _options.SweepUntried && Untried(eligible) is >= 0 and var untried) return untried;
         double epsilon = Math.Max(_options.EpsilonFloor, _options.Epsilon / (1 + (_stateVisits[_row] / _options.EpsilonHalvingVisits)));
         return _random.NextUniform() < epsilon ? Explore(values, eligible, best) : best;
     }
@@ -198,6 +199,17 @@ public sealed class AutoScaleDecider : IOnlineDecider
             rate = Vector.ConditionalSelect(silent, Vector<double>.One, rate);
             (value + (rate * (reward + future - value))).CopyTo(values[i..]);
         }
+    }
+
+    private int Untried(ReadOnlySpan<bool> eligible)
+    {
+        ReadOnlySpan<int> visits = _visits.AsSpan(_row * _stride, eligible.Length);
+        for (int i = 0; i < visits.Length; i++)
+        {
+            if (eligible[i] && visits[i] == 0) return i;
+        }
+
+        return -1;
     }
 
     private int Explore(ReadOnlySpan<double> values, ReadOnlySpan<bool> eligible, int best)

@@ -42,11 +42,14 @@ public sealed record AutoScaleOptions
     /// </summary>
     public double PlanningRate { get; init; } = 0.3;
 
+    /// <summary>Without a model: whether a state's untried targets come first, each once. The paper starts from random values.</summary>
+    public bool SweepUntried { get; init; } = true;
+
     /// <summary>A modelled latency counts as in time when it is below the limit by this share.</summary>
     public double LatencyMargin { get; init; } = 0.05;
 
     /// <summary>Share of requests to the edge that are taken to get no answer, before and beside own experience; for the model.</summary>
-    public double LossPrior { get; init; } = 0.002;
+    public double LossPrior { get; init; } = 0.005;
 
     /// <summary>Seconds after which a request without an answer is given up; for the model, until it has happened.</summary>
     public double LossSeconds { get; init; } = 0.5;
@@ -57,7 +60,7 @@ public sealed record AutoScaleOptions
     /// <summary>Seed of exploration.</summary>
     public long Seed { get; init; }
 
-    /// <summary>The paper's constants: no decay, no model, untried targets first because their value starts at 0 and rewards are negative.</summary>
+    /// <summary>The paper's constants: no decay, no model; untried targets come first.</summary>
     public static AutoScaleOptions Paper { get; } = new()
     {
         LearningRate = 0.9,

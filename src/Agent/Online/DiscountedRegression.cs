@@ -27,7 +27,7 @@ public sealed class DiscountedRegression
         int n = prior.Length;
         (_matrix, _inverse, _factor) = (new double[n * n], new double[n * n], new double[n * n]);
         (_moments, _coefficients) = (new double[n], new double[n]);
-        Restart(1);
+        Restart(0, 1);
     }
 
     /// <summary>Number of inputs.</summary>
@@ -36,11 +36,13 @@ public sealed class DiscountedRegression
     /// <summary>Coefficients now.</summary>
     public ReadOnlySpan<double> Coefficients => _coefficients;
 
-    /// <summary>Forgets all observations but keeps what they taught, scaled, as the new prior.</summary>
-    /// <param name="factor">How many times larger values have become.</param>
-    public void Restart(double factor)
+    /// <summary>Forgets all observations but keeps what they taught, some of it scaled, as the new prior.</summary>
+    /// <param name="scaled">So many coefficients, from the first on, are scaled.</param>
+    /// <param name="factor">Factor on them.</param>
+    public void Restart(int scaled, double factor)
     {
-        for (int i = 0; i < Inputs; i++) _prior[i] = factor * (_started ? _coefficients[i] : _prior[i]);
+        if (_started) _coefficients.CopyTo(_prior, 0);
+        for (int i = 0; i < scaled; i++) _prior[i] *= factor;
         _started = true;
         Array.Clear(_matrix);
         Array.Clear(_inverse);

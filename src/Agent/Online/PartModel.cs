@@ -14,8 +14,11 @@ internal sealed class PartModel
     /// <summary>Seconds that stand for never.</summary>
     public const double Never = 1e9;
 
-    private const double EdgeRate = 0.3, LossRate = 0.005, LinkDiscount = 0.9, LinkRidge = 0.1, IdleForgetting = 0.99, TolerableShare = 0.5, OldNews = 0.2;
-    private const double WeakestDbm = -95, CellDb = 5;
+    private const double EdgeRate = 0.3, LossRate = 0.005, LinkDiscount = 0.9, LinkRidge = 0.02, IdleForgetting = 0.99, TolerableShare = 0.5, OldNews = 0.2;
+    private const double WeakestDbm = -95, CellDb = 5, GoodDbm = -60, DecadeDb = 18;
+
+    // The smaller the input, the more the fixed time resists change: a longer delay is sooner a slower link than a longer way.
+    private const double FixedInput = 0.2;
     private const int Cells = 13, FirstBackoff = 4, MaxBackoff = 64;
 
     private readonly double[] _device, _encode, _edge, _payload, _reply, _crosses, _busy, _standing, _factors;
@@ -33,7 +36,7 @@ internal sealed class PartModel
     /// <summary>Creates a model that has seen nothing.</summary>
     /// <param name="profiles">The targets.</param>
     /// <param name="states">States of the device that are told apart.</param>
-    /// <param name="bytesPerSecond">Rate of the link until it has been used.</param>
+    /// <param name="bytesPerSecond">Rate of a link with a good signal until it has been used; with a weaker one a tenth for each 18 dB.</param>
     /// <param name="roundTripSeconds">Fixed time of the link until it has been used.</param>
     /// <param name="lossPrior">Share of requests to the edge that get no answer, without experience.</param>
     /// <param name="lossSeconds">Seconds after which such a request is given up.</param>
@@ -56,7 +59,7 @@ internal sealed class PartModel
         _standing = Column(profile => _energy.BaselineWatts + profile.Power.IdleWatts);
         _factors = new double[Stride];
         _byteScale = Math.Max(1, profiles.Max(profile => profile.Bytes));
-        _links = [.. Enumerable.Range(0, Cells).Select(_ => new DiscountedRegression([_byteScale / bytesPerSecond, roundTripSeconds], LinkDiscount, LinkRidge))];
+        _links = [.. Enumerable.Range(0, Cells).Select(cell => new DiscountedRegression([_byteScale / PriorRate(bytesPerSecond, WeakestDbm + ((cell + 0.5) * CellDb)), roundTripSeconds / FixedInput], LinkDiscount, LinkRidge))];
 
         double[] Column(Func<TargetProfile, double> value)
         {
@@ -99,11 +102,11 @@ internal sealed class PartModel
         }
 
         _backoff = 0;
-        ReadOnlySpan<double> inputs = [(_payload[target] + _reply[target]) / _byteScale, 1];
+        ReadOnlySpan<double> inputs = [(_payload[target] + _reply[target]) / _byteScale, FixedInput];
         double expected = link.Predict(inputs);
         Surprise surprise = _linkFilters[cell].Judge(outcome.WireSeconds, expected, TolerableShare * Math.Max(expected, 0));
         if (surprise == Surprise.Again) link.Forget(OldNews);
-        if (surprise != Surprise.Once) link.Observe(inputs, outcome.WireSeconds);
+        link.Observe(inputs, outcome.WireSeconds);
         if (!(_edge[target] > 0)) return;
         double slowdown = (outcome.EdgeSeconds + outcome.QueueSeconds) / _edge[target];
         surprise = _edgeFilter.Judge(slowdown, _edgeSlowdown, TolerableShare * _edgeSlowdown);
@@ -125,7 +128,7 @@ internal sealed class PartModel
         var sent = new Vector<double>(perByte * _energy.TransmitWatts(conditions.SignalDbm));
         var received = new Vector<double>(perByte * _energy.ReceiveWatts(conditions.SignalDbm));
         var rate = new Vector<double>(perByte);
-        var fixedSeconds = new Vector<double>(Math.Max(0, link[1]));
+        var fixedSeconds = new Vector<double>(Math.Max(0, FixedInput * link[1]));
         var edgeSlowdown = new Vector<double>(_edgeSlowdown);
         var lost = new Vector<double>(_lostShare * _lostJoules);
         var silent = new Vector<double>(_unreachable > 0 ? Never : 0);
@@ -144,6 +147,8 @@ internal sealed class PartModel
             (latency + (crosses * silent)).CopyTo(seconds[i..]);
         }
     }
+
+    private static double PriorRate(double bytesPerSecond, double signalDbm) => bytesPerSecond * Math.Pow(10, Math.Min(0, signalDbm - GoodDbm) / DecadeDb);
 
     private static int Cell(double signalDbm) =>
         double.IsNaN(signalDbm) ? Cells - 1 : Math.Clamp((int)((signalDbm - WeakestDbm) / CellDb), 0, Cells - 1);

@@ -14,6 +14,9 @@ public sealed class PacketTrace
 
     private const int MaxFileBytes = 256 << 20;
 
+    // A packet at the very time of the start crosses, whatever the last bit of the division by the length says.
+    private const double Rounding = 1e-9;
+
     private readonly double[] _times;
 
     /// <summary>Creates a trace.</summary>
@@ -62,8 +65,8 @@ public sealed class PacketTrace
     public double Finish(double start, double bytes)
     {
         long packets = Math.Max(1, (long)Math.Ceiling(bytes / PacketBytes));
-        double round = Math.Floor(start / Seconds);
-        int first = Array.BinarySearch(_times, start - (round * Seconds));
+        double from = Math.Max(0, start - Rounding), round = Math.Floor(from / Seconds), offset = from - (round * Seconds);
+        int first = Array.BinarySearch(_times, offset);
         if (first < 0) first = ~first;
         else while (first > 0 && _times[first - 1] == _times[first]) first--;
         long last = first + packets - 1;
