@@ -132,7 +132,8 @@ public static class BundleCompiler
         return features;
     }
 
-    private static Tensor Preprocess(ImageSet images, Preprocessing preprocessing, int limit)
+    /// <summary>The first images as one tensor [N, C, H, W].</summary>
+    internal static Tensor Preprocess(ImageSet images, Preprocessing preprocessing, int limit)
     {
         int count = Math.Min(limit, images.Count);
         var tensor = new Tensor(ElementType.Float32, new TensorShape(count, images.Channels, images.Height, images.Width));
@@ -141,7 +142,8 @@ public static class BundleCompiler
         return tensor;
     }
 
-    private static void CheckImages(Graph graph, ImageSet images)
+    /// <exception cref="InvalidDataException">There are no images, or they have another size than the network reads.</exception>
+    internal static void CheckImages(Graph graph, ImageSet images)
     {
         ArgumentNullException.ThrowIfNull(images);
         if (images.Count == 0) throw new InvalidDataException("There are no calibration images.");
