@@ -30,7 +30,7 @@ internal sealed class EdgeProcess : IDisposable
     }
 
     /// <summary>Starts an edge and returns once it listens.</summary>
-    /// <param name="folder">The bundle.</param>
+    /// <param name="folder">The bundle, or the set of plans.</param>
     /// <param name="options">What <see cref="Serve"/> reads.</param>
     public static EdgeProcess Start(string folder, params string[] options)
     {
@@ -42,10 +42,10 @@ internal sealed class EdgeProcess : IDisposable
     }
 
     /// <summary>What the child does: serves until its standard input ends, which is also what happens when its parent dies.</summary>
-    /// <param name="arguments">The folder of the bundle, then <c>name=value</c>: port, batch, cert, token, timeout (seconds of handshake and frame).</param>
+    /// <param name="arguments">The folder of the bundle or set, then <c>name=value</c>: port, batch, cert, token, timeout (seconds of handshake and frame).</param>
     public static int Serve(ReadOnlySpan<string> arguments)
     {
-        Bundle bundle = Bundle.Load(arguments[0]);
+        PlanSet plans = PlanSet.Load(arguments[0]);
         Dictionary<string, string> given = arguments[1..].ToArray().Select(option => option.Split('=', 2)).ToDictionary(pair => pair[0], pair => pair[1]);
         int Number(string name, int fallback) => given.TryGetValue(name, out string? text) ? int.Parse(text, CultureInfo.InvariantCulture) : fallback;
         using ServerTls? tls = given.TryGetValue("cert", out string? certificate) ? ServerTls.Load(certificate) : null;
@@ -67,7 +67,7 @@ internal sealed class EdgeProcess : IDisposable
                 Console.Error.WriteLine(entry.ToString());
             },
         };
-        using var server = new EdgeServer(bundle, new EdgeAddress("127.0.0.1", Number("port", 0)), options);
+        using var server = new EdgeServer(plans, new EdgeAddress("127.0.0.1", Number("port", 0)), options);
         using var stop = new CancellationTokenSource();
         Console.WriteLine(server.Address);
         foreach (BatchTime batch in server.BatchTimes)

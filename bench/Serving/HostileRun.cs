@@ -2,11 +2,15 @@ using System.Diagnostics;
 using System.Globalization;
 using CoInference.Runtime.Data;
 using CoInference.Runtime.Plans;
+using CoInference.Runtime.Targets;
 using CoInference.Runtime.Transport;
 
 namespace CoInference.Bench.Serving;
 
-/// <summary>Malformed and hostile frames against an edge process, while a good device checks that it goes on answering right.</summary>
+/// <summary>
+/// Malformed and hostile frames against an edge process that serves many plans, while a good device checks that it goes on answering
+/// right for each of them.
+/// </summary>
 internal static class HostileRun
 {
     private const int Attackers = 4;
@@ -17,7 +21,7 @@ internal static class HostileRun
         string root = Directory.CreateTempSubdirectory("coinference-hostile-").FullName;
         try
         {
-            return Run(Path.Combine(root, "bundle"), frames, seed);
+            return Run(Path.Combine(root, "set"), frames, seed);
         }
         finally
         {
@@ -27,17 +31,17 @@ internal static class HostileRun
 
     private static int Run(string folder, int frames, int seed)
     {
-        Bundle bundle = ServedBundle.Create(folder);
-        ImageSet images = ServedBundle.Images(bundle, 50);
+        PlanSet plans = ServedBundle.CreateSet(folder);
+        ImageSet images = ServedBundle.Images(plans.Plans[0].Bundle, 50);
         using EdgeProcess edge = EdgeProcess.Start(folder, "timeout=2");
         edge.ReadBatches();
-        byte[] sound = FrameRecorder.Record(bundle, images, out byte[] hello)[0];
-        using var good = new GoodDevice(bundle, images, edge.Address);
+        byte[][] sound = FrameRecorder.Record(plans, images, out byte[] hello);
+        using var good = new GoodDevice(plans, images, edge.Address);
         good.Check(20);
         double before = edge.MemoryMiB;
         long done = 0;
         var clients = new HostileClient[Attackers];
-        for (int i = 0; i < Attackers; i++) clients[i] = new HostileClient(edge.Address.Port, hello, new HostileFrames(hello, sound, (seed * 100) + i), SlowShare);
+        for (int i = 0; i < Attackers; i++) clients[i] = new HostileClient(edge.Address.Port, hello, new HostileFrames(hello, sound[i % sound.Length], (seed * 100) + i), SlowShare);
         var clock = Stopwatch.StartNew();
         Task attack = Task.WhenAll(clients.Select(client => Task.Factory.StartNew(
             () =>
@@ -58,7 +62,7 @@ internal static class HostileRun
         foreach (HostileClient client in clients) client.Dispose();
         double seconds = clock.Elapsed.TotalSeconds;
         good.Check(20);
-        using (var another = new GoodDevice(bundle, images, edge.Address)) another.Check(20);
+        using (var another = new GoodDevice(plans, images, edge.Address)) another.Check(20);
         double after = edge.MemoryMiB;
         bool clean = edge.Stop() == 0;
         for (int kind = 0; kind < HostileFrames.Kinds.Count; kind++) Console.WriteLine($"{HostileFrames.Kinds[kind],-20} {clients.Sum(client => client.Sent[kind]),9}");
@@ -69,44 +73,47 @@ internal static class HostileRun
         return passed ? 0 : 1;
     }
 
-    /// <summary>A device that knows the right answers.</summary>
+    /// <summary>A device that knows the right answers, and asks for those of every plan in turn.</summary>
     private sealed class GoodDevice : IDisposable
     {
         private readonly ImageSet _images;
-        private readonly DeviceRunner _device;
-        private readonly LocalRunner _local;
+        private readonly TargetSet _targets;
+        private readonly int[] _asked;
+        private readonly LocalRunner[] _local;
         private readonly float[] _logits;
         private readonly float[] _expected;
 
-        public GoodDevice(Bundle bundle, ImageSet images, EdgeAddress address)
+        public GoodDevice(PlanSet plans, ImageSet images, EdgeAddress address)
         {
             _images = images;
-            _device = new DeviceRunner(bundle, address);
-            _local = new LocalRunner(bundle);
-            _logits = new float[bundle.Classes];
-            _expected = new float[bundle.Classes];
+            _targets = TargetSet.Open(plans, new TargetSetOptions { Edge = address, Threads = [1] });
+            _asked = [.. Enumerable.Range(0, _targets.Targets.Count).Where(target => _targets.Targets[target].Placement != TargetPlacement.Device)];
+            _local = [.. _asked.Select(target => new LocalRunner(plans.Plans[plans.Find(_targets.Targets[target].Name)].Bundle))];
+            _logits = new float[plans.Classes];
+            _expected = new float[plans.Classes];
         }
 
         public int Checked { get; private set; }
 
         public int Wrong { get; private set; }
 
-        /// <exception cref="EdgeException">The edge does not answer any more.</exception>
+        /// <exception cref="InvalidOperationException">The edge does not answer any more.</exception>
         public void Check(int count)
         {
             for (int i = 0; i < count; i++)
             {
-                ReadOnlySpan<byte> image = _images.Image(Checked++ % _images.Count);
-                _device.Run(image, _logits);
-                _local.Run(image, _expected);
+                ReadOnlySpan<byte> image = _images.Image(Checked % _images.Count);
+                int plan = Checked++ % _asked.Length;
+                if (!_targets.Run(_asked[plan], image, _logits, TimeSpan.FromSeconds(10), double.NaN).Answered) throw new InvalidOperationException("The edge did not answer a good device.");
+                _local[plan].Run(image, _expected);
                 if (!_logits.AsSpan().SequenceEqual(_expected)) Wrong++;
             }
         }
 
         public void Dispose()
         {
-            _device.Dispose();
-            _local.Dispose();
+            _targets.Dispose();
+            foreach (LocalRunner local in _local) local.Dispose();
         }
     }
 }

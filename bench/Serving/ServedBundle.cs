@@ -32,6 +32,16 @@ internal static class ServedBundle
         return BundleCompiler.Compile(graph, plan, Images(graph, Split.Train, 64), Preprocessing.ImageNet).Save(folder);
     }
 
+    /// <summary>Makes a set of plans of the network in the box: whole on the device, whole on the edge, and several cuts in 8, 4 and 2 bits.</summary>
+    /// <param name="folder">Receives the set.</param>
+    public static PlanSet CreateSet(string folder)
+    {
+        string model = Path.Combine(AppContext.BaseDirectory, "shapes10.onnx");
+        Graph graph = GraphSimplifier.Simplify(OnnxModel.Load(model));
+        var options = new PlanSetOptions { ModelHash = ModelHash.OfFile(model), Preprocessing = Preprocessing.ImageNet, Bits = [8, 4, 2] };
+        return PlanSetCompiler.Compile(graph, Images(graph, Split.Train, 64), Images(graph, Split.Train, 100), options, folder);
+    }
+
     /// <summary>Generated images of the bundle's size.</summary>
     public static ImageSet Images(Bundle bundle, int count) => Generate(bundle.ImageShape[0], bundle.ImageShape[1], bundle.ImageShape[2], count);
 

@@ -14,7 +14,7 @@ internal static class Application
     private static readonly Type[] Verbs =
     [
         typeof(DevicesVerb), typeof(InspectVerb), typeof(KernelsVerb), typeof(ProfileVerb), typeof(EvalVerb), typeof(CreateVerb), typeof(TrainVerb), typeof(FinetuneVerb), typeof(BottleneckVerb), typeof(SearchVerb),
-        typeof(CompileVerb), typeof(ServeVerb), typeof(RunVerb), typeof(ReportVerb), typeof(CompareVerb), typeof(RecordVerb), typeof(ReplayVerb), typeof(DemoVerb),
+        typeof(CompileVerb), typeof(QuantizeVerb), typeof(PackVerb), typeof(ServeVerb), typeof(RunVerb), typeof(ReportVerb), typeof(CompareVerb), typeof(RecordVerb), typeof(ReplayVerb), typeof(DemoVerb),
     ];
 
     /// <summary>Runs one command line.</summary>

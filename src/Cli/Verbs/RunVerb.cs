@@ -1,10 +1,16 @@
 using System.Globalization;
+using CoInference.Agent.Online;
+using CoInference.Agent.Online.Live;
 using CoInference.Cli.Rendering;
 using CoInference.Kernels.Gpu;
+using CoInference.Kernels.Tensors;
+using CoInference.Runtime.Conditions;
 using CoInference.Runtime.Data;
+using CoInference.Runtime.Energy;
 using CoInference.Runtime.Execution;
 using CoInference.Runtime.Plans;
 using CoInference.Runtime.Profiling;
+using CoInference.Runtime.Targets;
 using CoInference.Runtime.Transport;
 using CommandLine;
 
@@ -15,7 +21,7 @@ namespace CoInference.Cli.Verbs;
 internal sealed class RunVerb : ComputeVerb
 {
     /// <summary>Bundle folder.</summary>
-    [Value(0, MetaName = "BUNDLE", Required = true, HelpText = "Folder of the bundle.")]
+    [Value(0, MetaName = "BUNDLE", Required = true, HelpText = "Folder of the bundle, or with --decider of a set of plans.")]
     public string Folder { get; set; } = "";
 
     /// <summary>Address of the edge.</summary>
@@ -86,6 +92,42 @@ internal sealed class RunVerb : ComputeVerb
     [Option("token-env", MetaValue = "NAME", HelpText = TlsOptions.TokenEnvHelp)]
     public string? TokenEnv { get; set; }
 
+    /// <summary>Who decides per request.</summary>
+    [Option("decider", MetaValue = "NAME", HelpText = "Of a set of plans, choose one per request: autoscale, ans, ans-energy, device, edge, static, static:TARGET.")]
+    public string? Decider { get; set; }
+
+    /// <summary>Latency that counts as in time.</summary>
+    [Option("qos", Default = "50ms", MetaValue = "MS", HelpText = "With --decider: latency that counts as in time, e.g. 50ms.")]
+    public string Qos { get; set; } = "50ms";
+
+    /// <summary>Least accuracy of a target.</summary>
+    [Option("min-accuracy", Default = 0.0, MetaValue = "SHARE", HelpText = "With --decider: least accuracy of a target, 0 to 1.")]
+    public double MinAccuracy { get; set; }
+
+    /// <summary>Recorded link.</summary>
+    [Option("trace", MetaValue = "FILE", HelpText = "Emulate a recorded link (mahimahi, gzip or not): FILE[,rtt=20ms][,start=0s]; NAME.up and NAME.down belong together.")]
+    public string? Trace { get; set; }
+
+    /// <summary>Recorded signal.</summary>
+    [Option("signal", MetaValue = "FILE", HelpText = "With --decider: recorded strength of the radio signal, lines of seconds and dBm; else that of the first wireless interface.")]
+    public string? Signal { get; set; }
+
+    /// <summary>Energy model.</summary>
+    [Option("energy", MetaValue = "FILE", HelpText = "With --decider: energy model, where no meter tells.")]
+    public string? Energy { get; set; }
+
+    /// <summary>Number of requests.</summary>
+    [Option("requests", MetaValue = "N", HelpText = "With --decider: requests to answer; images are taken in turn.")]
+    public int? Requests { get; set; }
+
+    /// <summary>Time between requests.</summary>
+    [Option("period", Default = 0.0, MetaValue = "MS", HelpText = "With --decider: time from one request to the next; 0 sends the next when one is answered.")]
+    public double Period { get; set; }
+
+    /// <summary>HTML page.</summary>
+    [Option("html", MetaValue = "FILE", HelpText = "With --decider: also write a page with decisions over time, latency against QoS and energy.")]
+    public string? Html { get; set; }
+
     /// <summary>Latency bar.</summary>
     [Option("max-ms", MetaValue = "MS", HelpText = "Exit with 3 when the median latency is above this.")]
     public double? MaxMs { get; set; }
@@ -108,8 +150,13 @@ internal sealed class RunVerb : ComputeVerb
         if (Edge is null && Link is not null) throw new UsageException("--link shapes the way to an edge; it needs --edge.");
         EdgeAddress? address = Edge is null ? null : EdgeAddress.Parse(Edge);
         LinkSpec? link = Link is null ? null : LinkSpec.Parse(Link);
-        Bundle bundle = Bundle.Load(Folder);
-        var size = new ImageSize(bundle.ImageShape[0], bundle.ImageShape[1], bundle.ImageShape[2]);
+        if (Trace is not null && (Edge is null || Link is not null)) throw new UsageException("--trace shapes the way to an edge, in place of --link; it needs --edge.");
+        RecordedLink? recording = Trace is null ? null : RecordedLink.Load(Trace);
+        if (Decider is null && PlanSet.IsSet(Folder)) throw new UsageException($"'{Folder}' is a set of plans; name a --decider, such as autoscale or static:TARGET.");
+        Bundle? bundle = Decider is null ? Bundle.Load(Folder) : null;
+        PlanSet? plans = Decider is null ? null : PlanSet.Load(Folder);
+        TensorShape shape = bundle?.ImageShape ?? plans!.ImageShape;
+        var size = new ImageSize(shape[0], shape[1], shape[2]);
         ImageSet images = DataSpec.Parse(Data, size).Load(Split.Test, Limit);
 
         bool secured = Tls || (TlsCa ?? TlsName ?? TlsCert) is not null;
@@ -119,10 +166,12 @@ internal sealed class RunVerb : ComputeVerb
             Tls = tls,
             Token = TlsOptions.Token(TokenFile, TokenEnv),
             Link = link,
+            Recording = recording,
             RequestTimeout = TimeSpan.FromSeconds(Timeout),
         };
+        if (plans is not null) return await DecideAsync(terminal, plans, images, address, client, cancellation).ConfigureAwait(false);
         using ComputeDevice? device = OpenDevice();
-        using IInferenceRunner runner = Open(bundle, address, client, device, terminal);
+        using IInferenceRunner runner = Open(bundle!, address, client, device, terminal);
         var description = new RunDescription { Edge = address?.ToString() ?? "", EmulatedLink = link, Slowdown = Slowdown };
         RunReport report = await terminal.ProgressAsync("images", update => Task.Run(
             () => ImageSetRun.Execute(runner, images, description, new ImmediateProgress<int>(done => update((double)done / images.Count, $"{done} of {images.Count}")), cancellation),
@@ -130,6 +179,54 @@ internal sealed class RunVerb : ComputeVerb
         WriteJson(terminal, report.ToJson());
         if (!JsonOnStdout) Show(terminal, report);
         return Bar(terminal, report.Total.MedianMs, MaxMs, report.Top1, MinTop1);
+    }
+
+    /// <summary>Lets a decider choose a target for every request.</summary>
+    private async Task<int> DecideAsync(Terminal terminal, PlanSet plans, ImageSet images, EdgeAddress? address, EdgeClientOptions client, CancellationToken cancellation)
+    {
+        if (!Qos.EndsWith("ms", StringComparison.Ordinal) || !double.TryParse(Qos.AsSpan(0, Qos.Length - 2), NumberStyles.Float, CultureInfo.InvariantCulture, out double qos) || !(qos is > 0 and < 1e6))
+            throw new UsageException($"--qos {Qos}: expected a time such as 50ms.");
+        if (!(MinAccuracy is >= 0 and <= 1)) throw new UsageException($"--min-accuracy {MinAccuracy}: expected 0 to 1.");
+        if (Requests is < 1 or > 10_000_000) throw new UsageException($"--requests {Requests}: expected 1 to 10000000.");
+        if (!(Period is >= 0 and <= 1e6)) throw new UsageException($"--period {Period}: expected 0 to 1000000 milliseconds.");
+        using SignalStrength? signal = Signal is null ? null : SignalStrength.Load(Signal);
+        using PowercapMeter? meter = PowercapMeter.TryOpen();
+        var setOptions = new TargetSetOptions
+        {
+            Threads = Threads > 1 ? [1, Threads] : new TargetSetOptions().Threads,
+            Edge = address,
+            Client = client,
+            Precise = Precise,
+            Slowdown = new Slowdown(Slowdown),
+            Energy = Energy is null ? EnergyModel.Default : EnergyModel.Load(Energy),
+            Meter = meter,
+            Log = terminal.Message,
+        };
+        using TargetSet targets = TargetSet.Open(plans, setOptions, cancellation);
+        using var monitor = new ConditionMonitor(targets.Link, signal);
+        terminal.Message($"{targets.Targets.Count} targets, {targets.SharedLayers.Packed} layers packed and {targets.SharedLayers.Reused} shared; energy {(meter is null ? "modelled" : $"measured by {meter.Name}")}");
+        var options = new LiveRunOptions
+        {
+            Requests = Requests ?? images.Count,
+            QosMs = qos,
+            MinAccuracy = MinAccuracy,
+            DeadlineMs = Deadline ?? Math.Max(10 * qos, 1000),
+            // Whoever asks for a decision wants an answer: the device gives it unless that is ruled out.
+            Fallback = Fallback == "device" || targets.Fallback(MinAccuracy) >= 0,
+            PeriodMs = Period,
+            Edge = address?.ToString() ?? "",
+            EmulatedLink = client.Recording?.Name ?? client.Link?.ToString() ?? "",
+            Slowdown = Slowdown,
+        };
+        targets.Probe(images.Image(0), TimeSpan.FromMilliseconds(options.DeadlineMs));
+        IOnlineDecider decider = LiveDeciders.Create(Decider!, targets, new RequestConstraints(qos / 1000, MinAccuracy, false), Seed);
+        LiveReport report = await terminal.ProgressAsync("requests", update => Task.Run(
+            () => LiveRun.Execute(targets, monitor, decider, images, options, new ImmediateProgress<int>(done => update((double)done / options.Requests, $"{done} of {options.Requests}")), cancellation),
+            cancellation)).ConfigureAwait(false);
+        WriteJson(terminal, report.ToJson());
+        if (Html is not null) AtomicFile.WriteText(Html, LivePage.Render(report));
+        if (!JsonOnStdout) LivePage.Show(terminal, report);
+        return Bar(terminal, report.Latency.MedianMs, MaxMs, report.Top1, MinTop1);
     }
 
     private IInferenceRunner Open(Bundle bundle, EdgeAddress? address, EdgeClientOptions client, ComputeDevice? device, Terminal terminal)

@@ -132,7 +132,18 @@ public static class BundleCompiler
         return features;
     }
 
-    private static void CheckImages(Graph graph, ImageSet images)
+    /// <summary>The first images as one tensor [N, C, H, W].</summary>
+    internal static Tensor Preprocess(ImageSet images, Preprocessing preprocessing, int limit)
+    {
+        int count = Math.Min(limit, images.Count);
+        var tensor = new Tensor(ElementType.Float32, new TensorShape(count, images.Channels, images.Height, images.Width));
+        Span<float> values = tensor.Values<float>();
+        for (int i = 0; i < count; i++) preprocessing.Apply(images.Image(i), images.Channels, values.Slice(i * images.ImageBytes, images.ImageBytes));
+        return tensor;
+    }
+
+    /// <exception cref="InvalidDataException">There are no images, or they have another size than the network reads.</exception>
+    internal static void CheckImages(Graph graph, ImageSet images)
     {
         ArgumentNullException.ThrowIfNull(images);
         if (images.Count == 0) throw new InvalidDataException("There are no calibration images.");

@@ -210,7 +210,8 @@ public sealed class TargetRecorder
         return new NetworkSize(work.Convolutions, work.DenseLayers, recurrent, steps.Sum(step => (double)step.MultiplyAdds));
     }
 
-    private static EdgeWork Work(Graph graph)
+    /// <summary>Counts what a network, or a part of one, computes.</summary>
+    internal static EdgeWork Work(Graph graph)
     {
         var (conv, dense) = ((Sum: 0.0, Count: 0), (Sum: 0.0, Count: 0));
         foreach (StepSpec step in Session.Describe(graph).Where(step => step.Conv is not null))

@@ -66,6 +66,15 @@ public sealed class TargetSet : IDisposable
     /// <summary>What was measured of each target when the set was opened.</summary>
     public IReadOnlyList<TargetStart> Starts => _starts;
 
+    /// <summary>
+    /// What deciders may know of the targets before the first request. The edge is taken to be as fast as this host, until requests
+    /// tell otherwise: what a target leaves of the network counts with the rest of the host's own time.
+    /// </summary>
+    public IReadOnlyList<TargetProfile> Profiles { get; private set; } = [];
+
+    /// <summary>Size of the network.</summary>
+    public NetworkSize NetworkSize { get; private set; } = new(0, 0, 0, 0);
+
     /// <summary>Estimates the link from the requests that cross it.</summary>
     public LinkEstimator Link { get; } = new();
 
@@ -89,6 +98,7 @@ public sealed class TargetSet : IDisposable
         try
         {
             set._starts = StartMeasurement.Measure(set._executors, set.Plans.ImageShape.Count, set._options.Slowdown, cancellation);
+            set.Describe();
             return set;
         }
         catch
@@ -153,6 +163,18 @@ public sealed class TargetSet : IDisposable
             isMeasured ? measured : _powers[target].Joules(device, encode, transmit, receive, total, signalDbm), isMeasured, answered);
     }
 
+    /// <summary>Sends one image in the two ways that differ most in what crosses, twice, so that the link is not unknown at the first decision.</summary>
+    /// <param name="image">Bytes in CHW order.</param>
+    /// <param name="limit">Time for each.</param>
+    /// <exception cref="EdgeException">The edge does not admit this device, or serves other plans.</exception>
+    public void Probe(ReadOnlySpan<byte> image, TimeSpan limit)
+    {
+        int[] crossing = [.. Enumerable.Range(0, Targets.Count).Where(i => Targets[i].Placement != TargetPlacement.Device).OrderBy(i => Targets[i].PayloadBytes)];
+        if (crossing.Length == 0) return;
+        var logits = new float[Plans.Classes];
+        foreach (int target in (ReadOnlySpan<int>)[crossing[0], crossing[^1], crossing[0], crossing[^1]]) Run(target, image, logits, limit, double.NaN);
+    }
+
     /// <summary>Closes the connection and frees the sessions.</summary>
     public void Dispose()
     {
@@ -204,6 +226,33 @@ public sealed class TargetSet : IDisposable
         var target = new ExecutionTarget(
             name, placement, threads == 0 ? "" : "cpu", threads, plan.Precision, placement == TargetPlacement.Split ? plan.Bundle.Plan.Cut : "", coding, plan.PayloadBytes, plan.Accuracy);
         _executors.Add(placement == TargetPlacement.Device ? new DeviceExecutor(target, half, _options.Slowdown) : new EdgeExecutor(target, half, _link!, _options.Slowdown));
+    }
+
+    private void Describe()
+    {
+        Graph largest = Plans.Plans.Select(plan => plan.Bundle.Device is { } device && plan.Bundle.Edge is null ? device : plan.Bundle.Edge!).MaxBy(graph => graph.Nodes.Count)!;
+        EdgeWork whole = TargetRecorder.Work(largest);
+        NetworkSize = new NetworkSize(
+            whole.Convolutions, whole.DenseLayers, largest.Nodes.Count(node => node.OpType is "LSTM" or "GRU" or "RNN"), whole.ConvolutionMultiplyAdds + whole.DenseMultiplyAdds);
+        double alone = 0;
+        for (int i = 0; i < Targets.Count; i++)
+        {
+            if (Targets[i] is { Placement: TargetPlacement.Device, Precision: "f32" } && (alone == 0 || _starts[i].DeviceSeconds < alone)) alone = _starts[i].DeviceSeconds;
+        }
+
+        var work = new Dictionary<Graph, EdgeWork>();
+        var none = new EdgeWork(0, 0, 0, 0, 0, 0);
+        Profiles = [.. Targets.Select((target, i) => new TargetProfile(
+            target, _starts[i].DeviceSeconds, _starts[i].EncodeSeconds,
+            target.Placement == TargetPlacement.Device ? 0 : Math.Max(alone / 20, alone - _starts[i].DeviceSeconds) / _options.Slowdown.Factor,
+            target.Placement == TargetPlacement.Device ? 0 : _replyBytes, WorkOf(target), _powers[i]))];
+
+        EdgeWork WorkOf(ExecutionTarget target)
+        {
+            if (target.Placement == TargetPlacement.Device) return none;
+            Graph edge = Plans.Plans[Plans.Find(target.Name)].Bundle.Edge!;
+            return work.TryGetValue(edge, out EdgeWork? known) ? known : work[edge] = TargetRecorder.Work(edge);
+        }
     }
 
     private WorkerSet Workers(int threads)
