@@ -71,7 +71,7 @@ public sealed class SearchRunnerTests : IDisposable
     public void A_search_for_a_device_runs_from_that_devices_own_table()
     {
         ComputeDevice device = RealDevices.Get("opencl:0");
-        SearchOutcome outcome = SearchRunner.Run(Request("device", episodes: 2) with { Device = device, Strict = true, DeviceTable = LatencyTable.Create() });
+        SearchOutcome outcome = SearchRunner.Run(Request("device", episodes: 2) with { Device = device, Strict = true, DeviceTable = LatencyTable.Create(), Budget = Budget.Parse("1000ms") });
         Assert.Contains("opencl:0", outcome.Report.Device, StringComparison.Ordinal);
         Assert.Equal("cpu", outcome.Report.EdgeDevice);
         LatencyTable table = LatencyTable.Load(Path.Combine(Folder("device"), SearchRunner.LatencyTableFile));
