@@ -27,7 +27,7 @@ public sealed class DeviceConvTests
             var data = new TheoryData<string, string>();
             foreach (string device in TestDevices.Ids)
             {
-                foreach (DeviceConvKernel kernel in DeviceConvKernels.All) data.Add(device, kernel.Name);
+                foreach (DeviceConvKernel kernel in DeviceConvKernels.All.Concat(DeviceConvKernels.Rounding)) data.Add(device, kernel.Name);
             }
 
             return data;
@@ -39,7 +39,7 @@ public sealed class DeviceConvTests
     public void Agrees_with_the_reference_on_the_shape_set(string deviceId, string kernelName)
     {
         ComputeDevice device = TestDevices.Get(deviceId);
-        DeviceConvKernel kernel = DeviceConvKernels.All.Single(row => row.Name == kernelName);
+        DeviceConvKernel kernel = DeviceConvKernels.All.Concat(DeviceConvKernels.Rounding).Single(row => row.Name == kernelName);
         ConvShape[] shapes =
             [.. ConvShapeSets.Fixed.Concat(FewPixels).Concat(ConvShapeSets.Random(seed: 31, count: 20)).Where(shape => kernel.Supports(shape, device.Limits))];
         Assert.True(shapes.Length >= 5, $"{kernel.Name} takes only {shapes.Length} of the shapes.");
@@ -56,7 +56,8 @@ public sealed class DeviceConvTests
         int outputs = shape.Batch * shape.OutChannels * shape.OutHeight * shape.OutWidth;
         float[] residual = Values(random, outputs, 1);
         var expected = new float[outputs];
-        ReferenceConv.Run(shape, epilogue, input, weights, bias, residual, expected);
+        // What a kernel that rounds its factors must give is exact for the rounded factors.
+        ReferenceConv.Run(shape, epilogue, Rounded(input, kernel.Precision), Rounded(weights, kernel.Precision), bias, residual, expected);
 
         using DeviceBuffer x = TestDevices.Upload<float>(device, input);
         using DeviceBuffer y = TestDevices.Upload<float>(device, residual);
@@ -75,4 +76,14 @@ public sealed class DeviceConvTests
         for (int i = 0; i < count; i++) values[i] = random.NextDouble() < density ? (float)((random.NextDouble() * 2) - 1) : 0;
         return values;
     }
+
+    private static float[] Rounded(float[] values, ProductPrecision precision) => precision switch
+    {
+        // Ties away from zero for tf32, to even for the others.
+        ProductPrecision.Tf32 => Array.ConvertAll(values, value => BitConverter.UInt32BitsToSingle((BitConverter.SingleToUInt32Bits(value) + 0x1000u) & 0xFFFFE000u)),
+        ProductPrecision.BFloat16 => Array.ConvertAll(values, value => BitConverter.SingleToUInt32Bits(value) is var bits
+            ? BitConverter.UInt32BitsToSingle((bits + 0x7FFFu + ((bits >> 16) & 1u)) & 0xFFFF0000u) : 0),
+        ProductPrecision.Float16 => Array.ConvertAll(values, value => (float)(Half)value),
+        _ => values,
+    };
 }

@@ -91,4 +91,16 @@ internal static class PackedDot
         for (int shift = 0; shift < 32; shift += 8) sum += (int)(sbyte)(first >> shift) * (int)(sbyte)(second >> shift);
         return sum;
     }
+
+    /// <summary>As <see cref="Int8"/> with unsigned bytes as first factors.</summary>
+    [TargetCode(KernelLanguage.Cuda, """
+        int result;
+        asm("dp4a.u32.s32 %0, %1, %2, %3;" : "=r"(result) : "r"(first), "r"(second), "r"(sum));
+        return result;
+        """, Condition = "__CUDA_ARCH__ >= 610")]
+    public static int UInt8(int first, int second, int sum)
+    {
+        for (int shift = 0; shift < 32; shift += 8) sum += (int)(byte)(first >> shift) * (int)(sbyte)(second >> shift);
+        return sum;
+    }
 }

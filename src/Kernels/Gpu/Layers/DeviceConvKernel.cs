@@ -18,6 +18,9 @@ public abstract class DeviceConvKernel
     /// <summary>Form of the weights that are visited.</summary>
     public abstract WeightForm Form { get; }
 
+    /// <summary>To what the factors of its products are rounded.</summary>
+    public virtual ProductPrecision Precision => ProductPrecision.Float32;
+
     /// <summary>Whether the kernel can compute a layer on a device.</summary>
     public abstract bool Supports(ConvShape shape, DeviceLimits limits);
 

@@ -22,4 +22,20 @@ public static class DeviceConvKernels
         new SparseConvKernel(WeightForm.Unstructured, perThread: 1),
         new SparseConvKernel(WeightForm.Unstructured, perThread: 4),
     ];
+
+    /// <summary>Rows whose products round their factors; only for who asks for it.</summary>
+    public static IReadOnlyList<DeviceConvKernel> Rounding { get; } =
+    [
+        .. new[] { ProductPrecision.Tf32, ProductPrecision.BFloat16, ProductPrecision.Float16 }.SelectMany(precision => new[]
+        {
+            new TensorConvKernel(precision, tileM: 128, tileN: 128),
+            new TensorConvKernel(precision, tileM: 128, tileN: 64),
+            new TensorConvKernel(precision, tileM: 64, tileN: 64),
+            new TensorConvKernel(precision, tileM: 32, tileN: 64),
+        }),
+    ];
+
+    /// <summary>The rows that compute with a precision or a better one.</summary>
+    /// <param name="precision">To what factors may be rounded.</param>
+    public static IEnumerable<DeviceConvKernel> Within(ProductPrecision precision) => All.Concat(Rounding.Where(kernel => kernel.Precision == precision));
 }

@@ -52,8 +52,8 @@ internal sealed class ImplicitConvKernel : DeviceConvKernel
         return new Layer(device, shape, epilogue, this, padded, packed, bias, TapTable(shape, paddedTaps));
     }
 
-    // Taps of the padding lie nowhere: no bit of a mask, or a row below every image.
-    private static int[] TapTable(ConvShape shape, int paddedTaps)
+    /// <summary>Where taps read, two numbers each. Taps of the padding lie nowhere: no bit of a mask, or a row below every image.</summary>
+    internal static int[] TapTable(ConvShape shape, int paddedTaps)
     {
         var table = new int[2 * paddedTaps];
         for (int tap = 0; tap < paddedTaps; tap++)

@@ -62,7 +62,6 @@ internal static class Convolution
         int column = thread % columns;
         int row = thread / columns;
         int outPixels = shape.OutHeight * shape.OutWidth;
-        int inPixels = shape.InHeight * shape.InWidth;
         int pixels = shape.Batch * outPixels;
         int group = Grid.IdxZ % shape.Groups;
         int split = Grid.IdxZ / shape.Groups;
@@ -70,17 +69,7 @@ internal static class Convolution
         int pixelStart = Grid.IdxX * tileN;
 
         // The pixel that this thread gathers patches of; it is the same for every tile.
-        int gathered = pixelStart + (thread % tileN);
-        int image = gathered / outPixels;
-        int place = gathered - (image * outPixels);
-        int outY = place / shape.OutWidth;
-        int firstY = (outY * shape.StrideY) - shape.PadTop;
-        int firstX = ((place - (outY * shape.OutWidth)) * shape.StrideX) - shape.PadLeft;
-        int source = (((image * shape.Groups) + group) * shape.InChannels * inPixels) + (firstY * shape.InWidth) + firstX;
-        // Pixels past the end see no tap: they begin far below the image.
-        if (gathered >= pixels) firstY = shape.InHeight;
-        int inside = 0;
-        if (isWide == 0) inside = Patch.Inside(shape, firstY, firstX);
+        PatchOrigin origin = Patch.Locate(shape, pixelStart + (thread % tileN), group, isWide);
 
         Loop.Unroll();
         for (int i = 0; i < regM * regN; i++) sums[i] = 0;
@@ -107,16 +96,7 @@ internal static class Convolution
                 {
                     int tap = (tile * tileK) + (i * (threads / tileN)) + (thread / tileN);
                     float value = 0;
-                    int at = taps[(2 * tap) + 1];
-                    if (isWide == 0)
-                    {
-                        if ((inside & at) != 0) value = x[source + taps[2 * tap]];
-                    }
-                    else
-                    {
-                        if (Patch.Sees(shape, firstY, firstX, at)) value = x[source + taps[2 * tap]];
-                    }
-
+                    if (Patch.Sees(shape, origin, taps[(2 * tap) + 1], isWide)) value = x[origin.Source + taps[2 * tap]];
                     nextB[i] = value;
                 }
             }

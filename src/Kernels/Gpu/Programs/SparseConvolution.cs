@@ -38,16 +38,13 @@ internal static class SparseConvolution
         const int Channels = 16;
         ArrayView<float> sums = LocalMemory.Allocate<float>(Channels * perThread.Value);
         ArrayView<float> weights = LocalMemory.Allocate<float>(Channels);
-        ArrayView<int> sources = LocalMemory.Allocate<int>(perThread.Value);
-        ArrayView<int> firstY = LocalMemory.Allocate<int>(perThread.Value);
-        ArrayView<int> firstX = LocalMemory.Allocate<int>(perThread.Value);
-        ArrayView<int> inside = LocalMemory.Allocate<int>(perThread.Value);
+        ArrayView<PatchOrigin> origins = LocalMemory.Allocate<PatchOrigin>(perThread.Value);
         int outPixels = shape.OutHeight * shape.OutWidth;
         int start = (Grid.IdxX * Group.DimX * perThread) + Group.IdxX;
         int blocksOfGroup = (shape.OutChannels + Channels - 1) / Channels;
         int group = Grid.IdxY / blocksOfGroup;
         Loop.Unroll();
-        for (int p = 0; p < perThread; p++) Locate(shape, start + (p * Group.DimX), group, isWide, p, sources, firstY, firstX, inside);
+        for (int p = 0; p < perThread; p++) origins[p] = Patch.Locate(shape, start + (p * Group.DimX), group, isWide);
         Loop.Unroll();
         for (int i = 0; i < Channels * perThread; i++) sums[i] = 0;
         int end = starts[Grid.IdxY + 1];
@@ -61,15 +58,7 @@ internal static class SparseConvolution
             for (int p = 0; p < perThread; p++)
             {
                 float value = 0;
-                if (isWide == 0)
-                {
-                    if ((inside[p] & place) != 0) value = x[sources[p] + offset];
-                }
-                else
-                {
-                    if (Patch.Sees(shape, firstY[p], firstX[p], place)) value = x[sources[p] + offset];
-                }
-
+                if (Patch.Sees(shape, origins[p], place, isWide)) value = x[origins[p].Source + offset];
                 Loop.Unroll();
                 for (int i = 0; i < Channels; i++) sums[(p * Channels) + i] = MathF.FusedMultiplyAdd(weights[i], value, sums[(p * Channels) + i]);
             }
@@ -123,17 +112,14 @@ internal static class SparseConvolution
         SpecializedValue<int> perThread)
     {
         ArrayView<float> sums = LocalMemory.Allocate<float>(perThread.Value);
-        ArrayView<int> sources = LocalMemory.Allocate<int>(perThread.Value);
-        ArrayView<int> firstY = LocalMemory.Allocate<int>(perThread.Value);
-        ArrayView<int> firstX = LocalMemory.Allocate<int>(perThread.Value);
-        ArrayView<int> inside = LocalMemory.Allocate<int>(perThread.Value);
+        ArrayView<PatchOrigin> origins = LocalMemory.Allocate<PatchOrigin>(perThread.Value);
         int outPixels = shape.OutHeight * shape.OutWidth;
         int start = (Grid.IdxX * Group.DimX * perThread) + Group.IdxX;
         int channel = Grid.IdxY;
         Loop.Unroll();
         for (int p = 0; p < perThread; p++)
         {
-            Locate(shape, start + (p * Group.DimX), channel / shape.OutChannels, isWide, p, sources, firstY, firstX, inside);
+            origins[p] = Patch.Locate(shape, start + (p * Group.DimX), channel / shape.OutChannels, isWide);
             sums[p] = 0;
         }
 
@@ -146,14 +132,7 @@ internal static class SparseConvolution
             Loop.Unroll();
             for (int p = 0; p < perThread; p++)
             {
-                if (isWide == 0)
-                {
-                    if ((inside[p] & place) != 0) sums[p] = MathF.FusedMultiplyAdd(weight, x[sources[p] + offset], sums[p]);
-                }
-                else
-                {
-                    if (Patch.Sees(shape, firstY[p], firstX[p], place)) sums[p] = MathF.FusedMultiplyAdd(weight, x[sources[p] + offset], sums[p]);
-                }
+                if (Patch.Sees(shape, origins[p], place, isWide)) sums[p] = MathF.FusedMultiplyAdd(weight, x[origins[p].Source + offset], sums[p]);
             }
         }
 
@@ -170,22 +149,5 @@ internal static class SparseConvolution
                 y[at] = MathF.Min(MathF.Max(sum, shape.Minimum), shape.Maximum);
             }
         }
-    }
-
-    // Where the p-th pixel of a thread reads. Pixels past the end see no tap.
-    private static void Locate(
-        ConvGeometry shape, int pixel, int group, int isWide, int p, ArrayView<int> sources, ArrayView<int> firstY, ArrayView<int> firstX, ArrayView<int> inside)
-    {
-        int outPixels = shape.OutHeight * shape.OutWidth;
-        int image = pixel / outPixels;
-        int place = pixel - (image * outPixels);
-        int outY = place / shape.OutWidth;
-        int y = (outY * shape.StrideY) - shape.PadTop;
-        int x = ((place - (outY * shape.OutWidth)) * shape.StrideX) - shape.PadLeft;
-        sources[p] = (((image * shape.Groups) + group) * shape.InChannels * shape.InHeight * shape.InWidth) + (y * shape.InWidth) + x;
-        firstY[p] = image < shape.Batch ? y : shape.InHeight;
-        firstX[p] = x;
-        inside[p] = 0;
-        if (isWide == 0) inside[p] = Patch.Inside(shape, firstY[p], x);
     }
 }

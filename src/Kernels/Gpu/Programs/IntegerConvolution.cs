@@ -1,0 +1,168 @@
+using CoInference.Kernels.Gpu.Dialect;
+
+namespace CoInference.Kernels.Gpu.Programs;
+
+/// <summary>Convolutions of 8-bit integers, exact in 32 bits. Words hold four channels of a pixel, the first in the lowest byte.</summary>
+internal static class IntegerConvolution
+{
+    /// <summary>Joins four channels to words: one thread per word, the words of a group of channels along y, images along z.</summary>
+    /// <param name="x">Bytes, [image][channel][pixel].</param>
+    /// <param name="words">[image][group][channel / 4][pixel]; channels past the last of a group are 0.</param>
+    /// <param name="pixels">Pixels of an image.</param>
+    /// <param name="channels">Channels of a group.</param>
+    /// <param name="flip">0x80 to turn signed bytes into unsigned ones that are 128 larger, else 0.</param>
+    [Kernel]
+    public static void Join(ArrayView<byte> x, ArrayView<int> words, int pixels, int channels, int flip)
+    {
+        int pixel = (Grid.IdxX * Group.DimX) + Group.IdxX;
+        int quads = (channels + 3) / 4;
+        int group = Grid.IdxY / quads;
+        int quad = Grid.IdxY - (group * quads);
+        int groups = Grid.DimY / quads;
+        if (pixel < pixels)
+        {
+            int word = 0;
+            Loop.Unroll();
+            for (int i = 0; i < 4; i++)
+            {
+                int channel = (4 * quad) + i;
+                if (channel < channels) word |= (x[(((((Grid.IdxZ * groups) + group) * channels) + channel) * pixels) + pixel] ^ flip) << (8 * i);
+            }
+
+            words[(((Grid.IdxZ * Grid.DimY) + Grid.IdxY) * pixels) + pixel] = word;
+        }
+    }
+
+    /// <summary>
+    /// Implicit matrix product as <see cref="Convolution.Implicit"/> on words: each step is a product of four bytes. What lies outside
+    /// the image is the zero point, so that the zero point can be taken out of the sums afterwards.
+    /// </summary>
+    /// <param name="x">Words of unsigned bytes, [image][group][channel / 4][pixel].</param>
+    /// <param name="weights">Words of signed bytes as the bits of floats, [group][tap][output channel], both padded with zeros to whole tiles.</param>
+    /// <param name="taps">Per tap two numbers: offset in the words of a group, and its place (<see cref="Patch"/>).</param>
+    /// <param name="added">Per output channel: bias less the zero point times the sum of the weights.</param>
+    /// <param name="scales">Per output channel: what a sum is multiplied with before it is rounded to a byte.</param>
+    /// <param name="sums">Sums; any memory with <paramref name="storesBytes"/>.</param>
+    /// <param name="bytes">Bytes; any memory without.</param>
+    /// <param name="shape">Sizes, channels in words.</param>
+    /// <param name="outside">Word of four zero points.</param>
+    /// <param name="zeroPoint">Zero point of the result.</param>
+    /// <param name="lowest">Lowest byte: -128 or 0.</param>
+    /// <param name="highest">Highest byte: 127 or 255.</param>
+    /// <param name="storesBytes">1 to store bytes of another scale, 0 to store sums.</param>
+    /// <param name="isWide">1 when a kernel has more than 32 places.</param>
+    /// <param name="tileM">Output channels of a tile.</param>
+    /// <param name="tileN">Pixels of a tile; divides the number of threads.</param>
+    /// <param name="tileK">Words that are loaded at once.</param>
+    /// <param name="regM">Output channels of a thread, 4 or 8.</param>
+    /// <param name="regN">Pixels of a thread, 4 or 8.</param>
+    [Kernel]
+    public static void Implicit(
+        ArrayView<int> x,
+        ArrayView<float> weights,
+        ArrayView<int> taps,
+        ArrayView<int> added,
+        ArrayView<float> scales,
+        ArrayView<int> sums,
+        ArrayView<byte> bytes,
+        ConvGeometry shape,
+        int outside,
+        float zeroPoint,
+        float lowest,
+        float highest,
+        SpecializedValue<int> storesBytes,
+        SpecializedValue<int> isWide,
+        SpecializedValue<int> tileM,
+        SpecializedValue<int> tileN,
+        SpecializedValue<int> tileK,
+        SpecializedValue<int> regM,
+        SpecializedValue<int> regN)
+    {
+        // Words travel as the bits of floats, which are moved four at a time and never computed with.
+        ArrayView<float> tilesA = SharedMemory.Allocate<float>(tileK.Value * tileM.Value);
+        ArrayView<float> tilesB = SharedMemory.Allocate<float>(tileK.Value * tileN.Value);
+        ArrayView<int> results = LocalMemory.Allocate<int>(regM.Value * regN.Value);
+        ArrayView<float> left = LocalMemory.Allocate<float>(8);
+        ArrayView<float> right = LocalMemory.Allocate<float>(8);
+        int columns = tileN / regN;
+        int threads = columns * (tileM / regM);
+        int thread = Group.IdxX;
+        int column = thread % columns;
+        int row = thread / columns;
+        int outPixels = shape.OutHeight * shape.OutWidth;
+        int pixels = shape.Batch * outPixels;
+        int group = Grid.IdxZ;
+        int channelStart = Grid.IdxY * tileM;
+        int pixelStart = Grid.IdxX * tileN;
+        PatchOrigin origin = Patch.Locate(shape, pixelStart + (thread % tileN), group, isWide);
+        Loop.Unroll();
+        for (int i = 0; i < regM * regN; i++) results[i] = 0;
+        int tapCount = weights.IntLength / (shape.Groups * shape.PaddedOutChannels);
+        for (int first = 0; first < tapCount; first += tileK)
+        {
+            int weightStart = (((group * tapCount) + first) * shape.PaddedOutChannels) + channelStart;
+            Loop.Unroll();
+            for (int i = 0; i < tileK * tileM / 4; i += threads)
+            {
+                int four = i + thread;
+                if (four < tileK * tileM / 4)
+                    Float4.Store(tilesA, 4 * four, Float4.Load(weights, weightStart + (four / (tileM / 4) * shape.PaddedOutChannels) + (four % (tileM / 4) * 4)));
+            }
+
+            Loop.Unroll();
+            for (int i = 0; i < tileK * tileN / threads; i++)
+            {
+                int tap = first + (i * (threads / tileN)) + (thread / tileN);
+                int word = outside;
+                if (Patch.Sees(shape, origin, taps[(2 * tap) + 1], isWide)) word = x[origin.Source + taps[2 * tap]];
+                tilesB[(i * threads) + thread] = BitConverter.Int32BitsToSingle(word);
+            }
+
+            Group.Barrier();
+            Loop.Unroll();
+            for (int k = 0; k < tileK; k++)
+            {
+                Loop.Unroll();
+                for (int i = 0; i < regM; i += 4) RegisterTile.Keep(left, i, Float4.Load(tilesA, (k * tileM) + RegisterTile.Place(i, row, tileM / regM)));
+                Loop.Unroll();
+                for (int j = 0; j < regN; j += 4) RegisterTile.Keep(right, j, Float4.Load(tilesB, (k * tileN) + RegisterTile.Place(j, column, columns)));
+                Loop.Unroll();
+                for (int i = 0; i < regM; i++)
+                {
+                    Loop.Unroll();
+                    for (int j = 0; j < regN; j++)
+                        results[(i * regN) + j] = PackedDot.UInt8(BitConverter.SingleToInt32Bits(right[j]), BitConverter.SingleToInt32Bits(left[i]), results[(i * regN) + j]);
+                }
+            }
+
+            Group.Barrier();
+        }
+
+        Loop.Unroll();
+        for (int i = 0; i < regM; i++)
+        {
+            Loop.Unroll();
+            for (int j = 0; j < regN; j++)
+            {
+                int channel = channelStart + RegisterTile.Place(i, row, tileM / regM);
+                int pixel = pixelStart + RegisterTile.Place(j, column, columns);
+                if (channel < shape.OutChannels && pixel < pixels)
+                {
+                    channel += group * shape.OutChannels;
+                    int image = pixel / outPixels;
+                    int at = (((image * shape.Groups * shape.OutChannels) + channel) * outPixels) + pixel - (image * outPixels);
+                    int sum = results[(i * regN) + j] + added[channel];
+                    if (storesBytes == 1)
+                    {
+                        float value = MathF.Round((float)sum * scales[channel]) + zeroPoint;
+                        bytes[at] = (byte)(int)MathF.Min(MathF.Max(value, lowest), highest);
+                    }
+                    else
+                    {
+                        sums[at] = sum;
+                    }
+                }
+            }
+        }
+    }
+}
