@@ -32,12 +32,12 @@ internal sealed partial class FunctionTranslator
 
     /// <summary>Translates a kernel.</summary>
     /// <remarks>A view becomes a buffer, an offset and a length, so that any part of a buffer can be passed without an alignment of its own.</remarks>
-    public string Kernel(string name, (int X, int Y, int Z) group, bool mayAlias)
+    public string Kernel(string name, KernelOptions options)
     {
         _isKernel = true;
         var parameters = new List<string>();
         var starts = new StringBuilder();
-        string restrict = mayAlias ? "" : _target.Restrict + " ";
+        string restrict = options.MayAlias ? "" : _target.Restrict + " ";
         foreach (IParameterSymbol parameter in _method.Parameters)
         {
             string local = KernelTranslation.Identifier(parameter.Name);
@@ -73,7 +73,7 @@ internal sealed partial class FunctionTranslator
         }
 
         Body();
-        return ResolveConst($"{_target.KernelHead(name, group)}(\n{string.Join(",\n", parameters)})\n{{\n{starts}{_text}}}\n");
+        return ResolveConst($"{_target.KernelHead(name, options)}(\n{string.Join(",\n", parameters)})\n{{\n{starts}{_text}}}\n");
     }
 
     /// <summary>Bytes of shared memory of a translated kernel as an expression of C#, each array at a multiple of 16.</summary>

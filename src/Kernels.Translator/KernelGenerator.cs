@@ -34,6 +34,7 @@ public sealed class KernelGenerator : IIncrementalGenerator
         (int X, int Y, int Z) group = (Number(attribute, "GroupX"), Number(attribute, "GroupY"), Number(attribute, "GroupZ"));
         if (group.X > 0) group = (group.X, System.Math.Max(1, group.Y), System.Math.Max(1, group.Z));
         bool mayAlias = attribute.NamedArguments.Any(argument => argument is { Key: "MayAlias", Value.Value: true });
+        var options = new KernelOptions(group, mayAlias, Number(attribute, "MaxThreads"), Number(attribute, "MinGroups"));
 
         var errors = new List<Diagnostic>(CheckSignature(method, context.TargetNode));
         string openCl = "", cuda = "", sharedBytes = "0L";
@@ -47,7 +48,7 @@ public sealed class KernelGenerator : IIncrementalGenerator
                 string text = "";
                 try
                 {
-                    text = translation.Translate(method, name, group, mayAlias);
+                    text = translation.Translate(method, name, options);
                 }
                 catch (DialectException exception)
                 {

@@ -15,6 +15,13 @@ internal enum ParameterKind
     Specialized,
 }
 
+/// <summary>What the attribute of a kernel says.</summary>
+/// <param name="Group">Threads of a group along x, y, z; 0 when the launch decides.</param>
+/// <param name="MayAlias">Whether two views may share memory.</param>
+/// <param name="MaxThreads">Most threads of a group that a launch gives; 0 when anything goes.</param>
+/// <param name="MinGroups">Groups that the registers of a multiprocessor must hold; 0 to leave it to the compiler.</param>
+internal readonly record struct KernelOptions((int X, int Y, int Z) Group, bool MayAlias, int MaxThreads, int MinGroups);
+
 /// <summary>A parameter of a kernel.</summary>
 /// <param name="Name">Name in C#.</param>
 /// <param name="Kind">What it is.</param>

@@ -37,12 +37,12 @@ internal sealed class KernelTranslation(Compilation compilation, TargetSyntax ta
     public IReadOnlyList<Diagnostic> Errors => _errors;
 
     /// <summary>Translates a kernel; the target's prelude goes before it.</summary>
-    public string Translate(IMethodSymbol kernel, string name, (int X, int Y, int Z) group, bool mayAlias)
+    public string Translate(IMethodSymbol kernel, string name, KernelOptions options)
     {
         if (TargetCode.Of(kernel).Any())
             throw new DialectException(DialectDiagnostics.TargetCode, kernel.DeclaringSyntaxReferences[0].GetSyntax(), kernel.Name, "has no effect on a kernel; put it on a function that the kernel calls");
         var translator = new FunctionTranslator(this, kernel);
-        string text = translator.Kernel(name, group, mayAlias);
+        string text = translator.Kernel(name, options);
         SharedBytes = translator.SharedBytes;
         return $"{(UsesWarps ? Target.WarpPrelude : "")}{_structTexts}{_functionTexts}{text}";
     }

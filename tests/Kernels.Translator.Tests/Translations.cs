@@ -55,7 +55,7 @@ internal static class Translations
         (string Text, string SharedBytes) Translate(TargetSyntax target)
         {
             var translation = new KernelTranslation(compilation, target);
-            string text = translation.Translate(method, $"Constructs_{name}", (groupX, groupX > 0 ? 1 : 0, groupX > 0 ? 1 : 0), mayAlias: false);
+            string text = translation.Translate(method, $"Constructs_{name}", new KernelOptions((groupX, groupX > 0 ? 1 : 0, groupX > 0 ? 1 : 0), MayAlias: false, MaxThreads: 0, MinGroups: 0));
             Assert.Empty(translation.Errors);
             return (text, translation.SharedBytes);
         }

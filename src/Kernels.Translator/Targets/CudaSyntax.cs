@@ -84,9 +84,12 @@ internal sealed class CudaSyntax : TargetSyntax
 
     public override string Space(AddressSpace space) => "";
 
-    public override string KernelHead(string name, (int X, int Y, int Z) group) => group.X == 0
-        ? $"extern \"C\" __global__ void {name}"
-        : $"extern \"C\" __global__ void __launch_bounds__({group.X * group.Y * group.Z}) {name}";
+    public override string KernelHead(string name, KernelOptions options)
+    {
+        int threads = options.Group.X > 0 ? options.Group.X * options.Group.Y * options.Group.Z : options.MaxThreads;
+        string bounds = threads == 0 ? "" : options.MinGroups == 0 ? $"__launch_bounds__({threads}) " : $"__launch_bounds__({threads}, {options.MinGroups}) ";
+        return $"extern \"C\" __global__ void {bounds}{name}";
+    }
 
     public override string FunctionHead(string result, string name) => $"static __device__ __forceinline__ {result} {name}";
 

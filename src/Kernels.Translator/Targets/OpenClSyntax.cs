@@ -94,9 +94,9 @@ internal sealed class OpenClSyntax : TargetSyntax
         _ => "",
     };
 
-    public override string KernelHead(string name, (int X, int Y, int Z) group) => group.X == 0
+    public override string KernelHead(string name, KernelOptions options) => options.Group is var (x, y, z) && x == 0
         ? $"__kernel void {name}"
-        : $"__kernel __attribute__((reqd_work_group_size({group.X}, {group.Y}, {group.Z}))) void {name}";
+        : $"__kernel __attribute__((reqd_work_group_size({x}, {y}, {z}))) void {name}";
 
     public override string FunctionHead(string result, string name) => $"{result} {name}";
 

@@ -49,8 +49,8 @@ internal abstract class TargetSyntax
 
     /// <summary>Start of a kernel's signature up to its name.</summary>
     /// <param name="name">Name of the kernel.</param>
-    /// <param name="group">Threads of a group along x, y, z; all 0 when only the launch says.</param>
-    public abstract string KernelHead(string name, (int X, int Y, int Z) group);
+    /// <param name="options">Threads of a group and what the kernel allows.</param>
+    public abstract string KernelHead(string name, KernelOptions options);
 
     /// <summary>Start of the signature of a function that kernels call.</summary>
     public abstract string FunctionHead(string result, string name);

@@ -19,6 +19,12 @@ internal sealed class KernelAttribute : Attribute
     /// <summary>Threads of a group along z; 1 by default.</summary>
     public int GroupZ { get; set; }
 
+    /// <summary>Most threads of a group where the launch decides: a compiler that knows it leaves each thread the registers for them. 0 when anything goes.</summary>
+    public int MaxThreads { get; set; }
+
+    /// <summary>Groups of <see cref="MaxThreads"/> that the registers of a multiprocessor should hold; 0 to leave it to the compiler.</summary>
+    public int MinGroups { get; set; }
+
     /// <summary>Whether two views may share memory, as when an output is written over an input. By default the compiler may rely on the contrary.</summary>
     public bool MayAlias { get; set; }
 }

@@ -30,7 +30,7 @@ internal static class Convolution
     /// <param name="tileK">Taps that are loaded at once.</param>
     /// <param name="regM">Output channels of a thread, 4 or 8.</param>
     /// <param name="regN">Pixels of a thread, 4 or 8.</param>
-    [Kernel(MayAlias = true)]
+    [Kernel(MayAlias = true, MaxThreads = 256, MinGroups = 2)]
     public static void Implicit(
         ArrayView<float> x,
         ArrayView<float> weights,

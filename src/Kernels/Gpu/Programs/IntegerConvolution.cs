@@ -56,7 +56,7 @@ internal static class IntegerConvolution
     /// <param name="tileK">Words that are loaded at once.</param>
     /// <param name="regM">Output channels of a thread, 4 or 8.</param>
     /// <param name="regN">Pixels of a thread, 4 or 8.</param>
-    [Kernel]
+    [Kernel(MaxThreads = 256, MinGroups = 2)]
     public static void Implicit(
         ArrayView<int> x,
         ArrayView<float> weights,

@@ -27,7 +27,7 @@ internal static class MatrixProduct
     /// <param name="tileK">Steps of the depth that are loaded at once.</param>
     /// <param name="regM">Rows of a thread, 4 or 8.</param>
     /// <param name="regN">Columns of a thread, 4 or 8.</param>
-    [Kernel(MayAlias = true)]
+    [Kernel(MayAlias = true, MaxThreads = 256, MinGroups = 2)]
     public static void Tiled(
         ArrayView<float> a,
         ArrayView<float> b,

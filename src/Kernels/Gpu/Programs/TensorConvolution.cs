@@ -22,7 +22,7 @@ internal static class TensorConvolution
     /// <param name="precision">0: tf32; 1: bfloat16; 2: binary16.</param>
     /// <param name="tileM">Output channels of a tile, a multiple of 32.</param>
     /// <param name="tileN">Pixels of a tile, a multiple of 32; divides the number of threads.</param>
-    [Kernel(MayAlias = true)]
+    [Kernel(MayAlias = true, MaxThreads = 512)]
     public static void Implicit(
         ArrayView<float> x,
         ArrayView<uint> weights,
