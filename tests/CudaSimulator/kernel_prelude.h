@@ -10,7 +10,7 @@
 #define __device__
 #define __shared__
 #define __forceinline__ inline
-#define __launch_bounds__(threads)
+#define __launch_bounds__(...)
 
 struct dim3_ { unsigned int x, y, z; };
 struct uint4 { unsigned int x, y, z, w; };

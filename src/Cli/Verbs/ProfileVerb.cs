@@ -77,8 +77,8 @@ internal sealed class ProfileVerb : ComputeVerb
         if (!(Slowdown >= 1 && Slowdown <= 1e6)) throw new UsageException($"--slowdown {Slowdown}: expected 1 to 1000000.");
         WeightForm form = ParseForm(Form);
         if (Sparsity.FirstOrDefault(sparsity => !(sparsity is > 0 and < 1)) is var wrong && wrong != 0) throw new UsageException($"--sparsity {wrong}: expected above 0, below 1.");
-        Graph graph = OnnxModel.Load(Model);
         using ComputeDevice? device = OpenDevice();
+        Graph graph = OnnxModel.Load(Model);
         var session = new SessionOptions { BatchSize = Batch, Threads = Threads, Precise = Precise, Device = device, Strict = Strict };
         if (Tune) session = session with { Chooser = await TuneAsync(terminal, graph, session, cancellation).ConfigureAwait(false) };
         if (Sweep is not null) await SweepAsync(terminal, graph, session, cancellation).ConfigureAwait(false);

@@ -189,11 +189,13 @@ internal sealed class RunVerb : ComputeVerb
         if (!(MinAccuracy is >= 0 and <= 1)) throw new UsageException($"--min-accuracy {MinAccuracy}: expected 0 to 1.");
         if (Requests is < 1 or > 10_000_000) throw new UsageException($"--requests {Requests}: expected 1 to 10000000.");
         if (!(Period is >= 0 and <= 1e6)) throw new UsageException($"--period {Period}: expected 0 to 1000000 milliseconds.");
+        using ComputeDevice? device = OpenDevice();
         using SignalStrength? signal = Signal is null ? null : SignalStrength.Load(Signal);
         using PowercapMeter? meter = PowercapMeter.TryOpen();
         var setOptions = new TargetSetOptions
         {
             Threads = Threads > 1 ? [1, Threads] : new TargetSetOptions().Threads,
+            Devices = device is null ? [] : [device],
             Edge = address,
             Client = client,
             Precise = Precise,

@@ -12,7 +12,7 @@ namespace CoInference.Runtime.Conditions;
 /// </summary>
 /// <remarks>
 /// The probe stores 256 KiB past the caches and compares its time with the shortest ever seen. The best of a few pieces counts,
-/// because a piece in which the thread was preempted says nothing about memory. It takes some ten microseconds.
+/// because a piece in which the thread was preempted says nothing about memory.
 /// </remarks>
 internal sealed unsafe class MemoryLoad : IDisposable
 {

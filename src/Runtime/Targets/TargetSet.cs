@@ -1,4 +1,5 @@
 using CoInference.Kernels.Devices;
+using CoInference.Kernels.Gpu;
 using CoInference.Runtime.Codec;
 using CoInference.Runtime.Conditions;
 using CoInference.Runtime.Energy;
@@ -195,13 +196,15 @@ public sealed class TargetSet : IDisposable
                 int threads = _options.Threads[0];
                 if (plan.Bundle.Edge is null)
                 {
-                    foreach (int count in _options.Threads) Add($"cpu.{count}.{plan.Precision}", TargetPlacement.Device, count, plan, "", Half(plan, count));
+                    foreach (int count in _options.Threads) Add($"cpu.{count}.{plan.Precision}", TargetPlacement.Device, "cpu", count, plan, "", Half(plan, count));
+                    foreach (ComputeDevice device in plan.Precision == "f32" ? _options.Devices : [])
+                        Add($"{device.Description.Id}.{plan.Precision}", TargetPlacement.Device, device.Description.Id, 0, plan, "", HalfOn(plan, device));
                 }
                 else if (_link is not null)
                 {
                     bool isWhole = plan.Bundle.Device is null;
                     string coding = plan.Bundle.Codec is { } codec ? $"{codec.Decision.Bits}bit" : plan.Bundle.Plan.InputCoding == InputCoding.Pixels ? "raw" : plan.Bundle.Plan.InputCoding.ToString().ToLowerInvariant();
-                    Add(plan.Name, isWhole ? TargetPlacement.Edge : TargetPlacement.Split, isWhole ? 0 : threads, plan, coding, Half(plan, threads));
+                    Add(plan.Name, isWhole ? TargetPlacement.Edge : TargetPlacement.Split, isWhole ? "" : "cpu", isWhole ? 0 : threads, plan, coding, Half(plan, threads));
                 }
             }
 
@@ -221,10 +224,17 @@ public sealed class TargetSet : IDisposable
         }
     }
 
-    private void Add(string name, TargetPlacement placement, int threads, PlannedBundle plan, string coding, DeviceHalf half)
+    private DeviceHalf HalfOn(PlannedBundle plan, ComputeDevice device)
+    {
+        Session session = Session.Create(plan.Bundle.Device!, new SessionOptions { Device = device });
+        _sessions.Add(session);
+        return new DeviceHalf(plan.Bundle, session, DeviceMemory.For([plan.Bundle]));
+    }
+
+    private void Add(string name, TargetPlacement placement, string device, int threads, PlannedBundle plan, string coding, DeviceHalf half)
     {
         var target = new ExecutionTarget(
-            name, placement, threads == 0 ? "" : "cpu", threads, plan.Precision, placement == TargetPlacement.Split ? plan.Bundle.Plan.Cut : "", coding, plan.PayloadBytes, plan.Accuracy);
+            name, placement, device, threads, plan.Precision, placement == TargetPlacement.Split ? plan.Bundle.Plan.Cut : "", coding, plan.PayloadBytes, plan.Accuracy);
         _executors.Add(placement == TargetPlacement.Device ? new DeviceExecutor(target, half, _options.Slowdown) : new EdgeExecutor(target, half, _link!, _options.Slowdown));
     }
 

@@ -1,3 +1,4 @@
+using CoInference.Kernels.Gpu;
 using CoInference.Runtime.Energy;
 using CoInference.Runtime.Profiling;
 using CoInference.Runtime.Transport;
@@ -9,6 +10,9 @@ public sealed record TargetSetOptions
 {
     /// <summary>Thread counts of the CPU, rising; each gives a target per network, and the first runs the device's share of a cut.</summary>
     public IReadOnlyList<int> Threads { get; init; } = Environment.ProcessorCount > 1 ? [1, Environment.ProcessorCount] : [1];
+
+    /// <summary>GPUs and other devices; each gives a target per float network. The caller keeps ownership.</summary>
+    public IReadOnlyList<ComputeDevice> Devices { get; init; } = [];
 
     /// <summary>The edge; null for targets on the device alone.</summary>
     public EdgeAddress? Edge { get; init; }

@@ -87,7 +87,8 @@ public class AutoScaleTests
     {
         ReplayedRequest[] requests = SmallWorld.Run(Scenario.Find(scenario), 1).Run(_ => Decider(1))[100..];
         Assert.InRange(requests.Sum(request => request.Outcome.Joules) / requests.Sum(request => request.BestOutcome.Joules), 0.9, 1 + energyShare);
-        Assert.True(requests.Average(request => request.Right ? 1.0 : 0) >= rightShare);
+        double right = requests.Average(request => request.Right ? 1.0 : 0);
+        Assert.True(right >= rightShare, $"{right:P1} of the choices are right.");
     }
 
     [Fact]
