@@ -22,6 +22,7 @@ public sealed class EdgeServer : IDisposable
     private readonly EdgeServerOptions _options;
     private readonly HashSet<ulong> _served;
     private readonly Socket _listener;
+    private bool _disposed;
     private readonly AddressCounter _addresses;
     private readonly ConcurrentDictionary<int, Task> _connections = new();
     private int _lastConnection;
@@ -128,6 +129,7 @@ public sealed class EdgeServer : IDisposable
     /// <summary>Stops listening and frees the sessions; call it after <see cref="RunAsync"/> has returned.</summary>
     public void Dispose()
     {
+        if (Interlocked.Exchange(ref _disposed, true)) return;
         _listener.Dispose();
         Scheduler.Dispose();
         Metrics.Dispose();

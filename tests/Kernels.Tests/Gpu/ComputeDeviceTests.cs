@@ -8,6 +8,18 @@ public sealed class ComputeDeviceTests
 {
     public static TheoryData<string> Devices => TestDevices.Translated;
 
+    // Drivers for CPUs may take the signal that tells the runtime of it.
+    [SkippableTheory]
+    [MemberData(nameof(Devices))]
+    public void An_open_device_leaves_division_by_zero_to_the_runtime(string id)
+    {
+        ComputeDevice device = TestDevices.Get(id);
+        using DeviceBuffer buffer = device.Allocate(64);
+        buffer.Write(new byte[64]);
+        int zero = id.Length - id.Length;
+        Assert.Throws<DivideByZeroException>(() => id.Length / zero);
+    }
+
     [SkippableTheory]
     [MemberData(nameof(Devices))]
     public void Bytes_come_back_at_any_size_and_offset(string id)

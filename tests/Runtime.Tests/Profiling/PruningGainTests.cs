@@ -7,6 +7,7 @@ using CoInference.Runtime.Tests.Execution;
 
 namespace CoInference.Runtime.Tests.Profiling;
 
+[Collection(TimedTests.Name)]
 public class PruningGainTests
 {
     [SkippableFact]

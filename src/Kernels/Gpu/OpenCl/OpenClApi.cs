@@ -76,6 +76,7 @@ internal sealed unsafe class OpenClApi
         string[] names = OperatingSystem.IsWindows() ? ["OpenCL.dll"]
             : OperatingSystem.IsMacOS() ? ["/System/Library/Frameworks/OpenCL.framework/OpenCL"]
             : ["libOpenCL.so.1", "libOpenCL.so"];
+        KeepDivisionByZero();
         foreach (string name in names)
         {
             if (!NativeLibrary.TryLoad(name, out nint library)) continue;
@@ -90,6 +91,14 @@ internal sealed unsafe class OpenClApi
         }
 
         return null;
+    }
+
+    // PoCL takes SIGFPE for itself unless this variable is 0, and then an integer division by zero in C# throws nothing any more.
+    // .NET's own variables are not those that a driver sees.
+    private static void KeepDivisionByZero()
+    {
+        if (!OperatingSystem.IsLinux() || !NativeLibrary.TryGetExport(NativeLibrary.GetMainProgramHandle(), "setenv", out nint setEnvironment)) return;
+        fixed (byte* name = "POCL_SIGFPE_HANDLER\0"u8, value = "0\0"u8) ((delegate* unmanaged<byte*, byte*, int, int>)setEnvironment)(name, value, 0);
     }
 
     private static nint Export(nint library, string name) => NativeLibrary.GetExport(library, name);
