@@ -17,6 +17,8 @@ dotnet build -c Release -nologo -v q CoInference.sln || { echo "0 passed, 1 fail
 # One assembly at a time: timing-sensitive tests must not share the cores with another suite.
 dotnet test -c Release --no-build -nologo -m:1 ${filter:+--filter "$filter"} CoInference.sln 2>&1 | tee "$log"
 result=${PIPESTATUS[0]}
+# The names of what failed stand right before the count, where a reader of the log's end finds them.
+grep -E '^  Failed ' "$log"
 awk '
   /(Passed|Failed|Skipped)! +- Failed:/ {
     for (i = 1; i <= NF; i++) {

@@ -66,6 +66,12 @@ public abstract unsafe class PreparedConv
     /// <summary>Multiply-accumulates that one run really does, padding of channels excluded.</summary>
     public abstract long MultiplyAdds { get; }
 
+    /// <summary>
+    /// Whether nothing beside the input is read and operands need no more alignment than floats, so that they may lie in
+    /// memory that is not this library's. Otherwise a vector before and after the input must be readable.
+    /// </summary>
+    public virtual bool AcceptsForeignMemory => false;
+
     /// <summary>Runs the convolution. Allocates nothing.</summary>
     /// <param name="input">Activation in the row's input layout, 64-byte aligned.</param>
     /// <param name="residual">Activation in the row's output layout, or null when the epilogue has none. May equal <paramref name="output"/>.</param>

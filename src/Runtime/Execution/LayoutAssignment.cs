@@ -20,10 +20,12 @@ internal sealed class LayoutAssignment
     private readonly Dictionary<PlanValue, (int Operation, int Output)> _producers = [];
     private readonly Dictionary<PlanValue, List<(int Operation, int Input)>> _readers = [];
     private readonly StepVariant?[] _chosen;
+    private readonly int _threads;
 
     private LayoutAssignment(Operation[] operations, PlanContext context)
     {
         _operations = operations;
+        _threads = context.Threads;
         _variants = new IReadOnlyList<StepVariant>[operations.Length];
         _chosen = new StepVariant?[operations.Length];
         for (int i = 0; i < operations.Length; i++)
@@ -50,11 +52,12 @@ internal sealed class LayoutAssignment
     }
 
     /// <summary>Expected time of converting a value, in microseconds; zero where the bytes do not change.</summary>
-    public static double ReorderMicroseconds(PlanValue value, ActivationLayout from, ActivationLayout to)
+    public static double ReorderMicroseconds(PlanValue value, ActivationLayout from, ActivationLayout to, int threads)
     {
-        const double BytesPerMicrosecond = 20000;
+        const double BytesPerMicrosecond = 20000, HandOverMicroseconds = 2;
         if (from == to || value.Constant is not null || IsFreeReorder(value, from, to)) return 0;
-        return 0.3 + ((value.Bytes(from) + value.Bytes(to)) / BytesPerMicrosecond);
+        int parts = ReorderOperation.Parts(value, from, to, threads);
+        return 0.3 + (parts > 1 ? HandOverMicroseconds : 0) + ((value.Bytes(from) + value.Bytes(to)) / (BytesPerMicrosecond * parts));
     }
 
     /// <summary>
@@ -139,7 +142,7 @@ internal sealed class LayoutAssignment
                 produced = source.Outputs[producer.Output];
             }
 
-            cost += ReorderMicroseconds(inputs[i], produced, variant.Inputs[i]);
+            cost += ReorderMicroseconds(inputs[i], produced, variant.Inputs[i], _threads);
         }
 
         return cost;
@@ -151,7 +154,7 @@ internal sealed class LayoutAssignment
         List<PlanValue> outputs = _operations[operation].Outputs;
         for (int i = 0; i < outputs.Count; i++)
         {
-            if (outputs[i].IsOutput) cost += ReorderMicroseconds(outputs[i], variant.Outputs[i], ActivationLayout.Nchw);
+            if (outputs[i].IsOutput) cost += ReorderMicroseconds(outputs[i], variant.Outputs[i], ActivationLayout.Nchw, _threads);
             if (!_readers.TryGetValue(outputs[i], out List<(int Operation, int Input)>? readers)) continue;
             int seen = variant.Outputs[i].Block;
             foreach ((int reader, int input) in readers)
@@ -159,7 +162,7 @@ internal sealed class LayoutAssignment
                 // Readers that want the same layout share one reorder; blocks are powers of two, so a sum is a set here.
                 if (_chosen[reader] is not { } choice || (seen & choice.Inputs[input].Block) != 0) continue;
                 seen |= choice.Inputs[input].Block;
-                cost += ReorderMicroseconds(outputs[i], variant.Outputs[i], choice.Inputs[input]);
+                cost += ReorderMicroseconds(outputs[i], variant.Outputs[i], choice.Inputs[input], _threads);
             }
         }
 

@@ -19,8 +19,14 @@ internal abstract class PartitionedStep : Step, IParallelWork
     {
         _workers = workers;
         _units = units;
-        _parts = (int)Math.Clamp(Math.Min(units, bytes / BytesWorthAThread), 1, workers.Threads);
+        _parts = Parts(units, bytes, workers.Threads);
     }
+
+    /// <summary>Threads that share the work.</summary>
+    /// <param name="units">Number of units.</param>
+    /// <param name="bytes">Bytes that all units together read and write.</param>
+    /// <param name="threads">Threads there are.</param>
+    public static int Parts(int units, long bytes, int threads) => (int)Math.Clamp(Math.Min(units, bytes / BytesWorthAThread), 1, threads);
 
     /// <inheritdoc/>
     public sealed override void Run()

@@ -22,8 +22,7 @@ public sealed unsafe class Session : IDisposable
     private readonly WorkerSet _workers;
     private readonly WorkerSet? _ownedWorkers;
     private readonly BoundGraph _bound;
-    private readonly BoundaryCopy? _copyIn;
-    private readonly BoundaryCopy? _copyOut;
+    private readonly SessionBoundary? _boundary;
 
     private Session(CompiledGraph compiled, SessionOptions options)
     {
@@ -41,9 +40,7 @@ public sealed unsafe class Session : IDisposable
             throw;
         }
 
-        if (Inputs.Count != 1 || Outputs.Count != 1) return;
-        _copyIn = new BoundaryCopy(_workers, Inputs[0]);
-        _copyOut = new BoundaryCopy(_workers, Outputs[0]);
+        if (compiled.Interpreted is null && Inputs.Count == 1 && Outputs.Count == 1) _boundary = new SessionBoundary(compiled, _bound, _workers);
     }
 
     /// <summary>How the session was compiled.</summary>
@@ -123,7 +120,7 @@ public sealed unsafe class Session : IDisposable
             throw new ArgumentException($"{input.Length} values do not fill input '{Inputs[0].Name}' of shape {Inputs[0].Shape}.", nameof(input));
         using Turn turn = TakeDevice();
         MemoryMarshal.AsBytes(input).CopyTo(Memory(_compiled.Plan.Inputs[0]));
-        foreach (Step step in _bound.Recorded) step.Run();
+        RunSteps();
         Options.Device!.Synchronize();
         GC.KeepAlive(this);
     }
@@ -165,7 +162,7 @@ public sealed unsafe class Session : IDisposable
         for (int repeat = 0; repeat < _compiled.Repeats; repeat++)
         {
             for (int i = 0; i < inputs.Count; i++) Part(inputs[i].Bytes, repeat).CopyTo(Memory(_compiled.Plan.Inputs[i]));
-            foreach (Step step in _bound.Recorded) step.Run();
+            RunSteps();
             for (int i = 0; i < outputs.Length; i++)
             {
                 Span<byte> part = Part(outputs[i].Bytes, repeat);
@@ -230,25 +227,34 @@ public sealed unsafe class Session : IDisposable
 
         using Turn turn = TakeDevice();
         stepTicks.Clear();
-        PhysicalValue source = _compiled.Plan.Inputs[0];
-        PhysicalValue target = _compiled.Plan.Outputs[0];
-        for (int repeat = 0; repeat < _compiled.Repeats; repeat++)
+        bool inPlace = !output.Overlaps(input);
+        long inputBytes = (long)input.Length * sizeof(float) / _compiled.Repeats, outputBytes = (long)output.Length * sizeof(float) / _compiled.Repeats;
+        fixed (float* from = input, to = output)
         {
-            _copyIn!.Run(Part(MemoryMarshal.AsBytes(input), repeat), Memory(source));
-            if (stepTicks.IsEmpty)
+            for (int repeat = 0; repeat < _compiled.Repeats; repeat++)
             {
-                foreach (Step step in _bound.Recorded) step.Run();
+                byte* source = (byte*)from + (repeat * inputBytes), target = (byte*)to + (repeat * outputBytes);
+                try
+                {
+                    _boundary!.Open(source, target, inputBytes, inPlace);
+                    if (stepTicks.IsEmpty) RunSteps();
+                    else RunStepsTimed(stepTicks);
+                    _boundary.Close(target, outputBytes, inPlace);
+                }
+                catch
+                {
+                    _boundary!.Restore();
+                    throw;
+                }
             }
-            else
-            {
-                RunStepsTimed(stepTicks);
-            }
-
-            Span<byte> part = Part(MemoryMarshal.AsBytes(output), repeat);
-            _copyOut!.Run(Memory(target)[..part.Length], part);
         }
 
         GC.KeepAlive(this);
+    }
+
+    private void RunSteps()
+    {
+        foreach (Step step in _bound.Recorded) step.Run();
     }
 
     private void RunStepsTimed(Span<long> stepTicks)

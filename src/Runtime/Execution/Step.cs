@@ -10,6 +10,22 @@ internal abstract class Step
     public abstract void Run();
 }
 
+/// <summary>A step that may find its input or leave its output elsewhere in each run: in memory of the session's caller.</summary>
+internal interface IMovableStep
+{
+    /// <summary>Whether <see cref="MoveInput"/> moves input <paramref name="input"/>.</summary>
+    bool CanMoveInput(int input);
+
+    /// <summary>Whether <see cref="MoveOutput"/> may be called.</summary>
+    bool CanMoveOutput { get; }
+
+    /// <summary>Reads the movable input at an address from now on.</summary>
+    void MoveInput(nint address);
+
+    /// <summary>Writes the output to an address from now on.</summary>
+    void MoveOutput(nint address);
+}
+
 /// <summary>Where a step's operands lie. Addresses stay valid as long as their owners are reachable.</summary>
 /// <param name="Inputs">Address of each input, in the order of the operation.</param>
 /// <param name="Outputs">Address of each output.</param>

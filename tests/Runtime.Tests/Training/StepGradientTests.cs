@@ -22,6 +22,9 @@ public class StepGradientTests
     [InlineData(19, 19, 3, 1, 1, 5, 7, 19)]
     [InlineData(19, 19, 3, 2, 1, 6, 7, 19)]
     [InlineData(3, 4, 4, 2, 0, 7, 8, 1)]
+    [InlineData(16, 16, 3, 1, 1, 8, 12, 1)]
+    [InlineData(17, 33, 3, 1, 1, 4, 8, 1)]
+    [InlineData(9, 40, 3, 1, 1, 12, 4, 1)]
     public void Convolution(int inputs, int outputs, int kernel, int stride, int pad, int height, int width, int groups)
     {
         var graph = new TrainableGraph(inputs, height, width);
@@ -43,6 +46,7 @@ public class StepGradientTests
         tests.Convolution(17, 33, 3, 2, 1, 6, 6, 1);
         tests.Convolution(19, 19, 3, 2, 1, 6, 7, 19);
         tests.Convolution(6, 9, 3, 1, 1, 5, 5, 3);
+        tests.Convolution(17, 18, 3, 1, 1, 8, 4, 1);
         tests.Batch_normalization(true, true);
         tests.Pooling("MaxPool", 3, 2, 1);
         tests.Concatenation_and_the_subsampled_shortcut();

@@ -99,6 +99,9 @@ internal sealed unsafe class PreparedDirectConv<TSimd, TVector, TLanes, TChannel
     /// <inheritdoc/>
     public override long MultiplyAdds => _shape.MultiplyAdds;
 
+    /// <inheritdoc/>
+    public override bool AcceptsForeignMemory => true;
+
     private static VectorWidth Lanes => (VectorWidth)TLanes.Value;
 
     /// <inheritdoc/>

@@ -26,21 +26,25 @@ internal sealed unsafe class TiledWinogradProduct<TSimd, TVector, TLanes> : Wino
     private readonly int _inputs;
     private readonly int _inputBlocks;
     private readonly int _elements;
-    private readonly nint _elementWeights;
     private readonly OutputGroup[] _groups;
     private readonly AlignedBuffer _weights;
     private readonly AlignedBuffer _bounds;
     private readonly nint[][] _tiles;
 
-    private TiledWinogradProduct(ConvShape shape, int tileBlocks, ReadOnlySpan<double> points, ReadOnlySpan<float> weights)
+    /// <summary>Plans the products; all weights are zero.</summary>
+    /// <param name="inputs">Input channels.</param>
+    /// <param name="outputs">Output channels.</param>
+    /// <param name="elements">Elements of the transform domain.</param>
+    /// <param name="tileBlocks">Output channel blocks of a register tile.</param>
+    public TiledWinogradProduct(int inputs, int outputs, int elements, int tileBlocks)
     {
-        int outputBlocks = Blocks(shape.OutChannels);
-        _inputs = shape.InChannels;
+        int outputBlocks = Blocks(outputs);
+        _inputs = inputs;
         _inputBlocks = Blocks(_inputs);
-        _elements = (points.Length + 1) * (points.Length + 1);
-        _elementWeights = (nint)outputBlocks * TLanes.Value * _inputs;
+        _elements = elements;
+        ElementStride = (nint)outputBlocks * TLanes.Value * _inputs;
         _groups = PlanGroups(outputBlocks, tileBlocks);
-        _weights = PackWeights(shape, points, weights);
+        _weights = new AlignedBuffer(_elements * (long)ElementStride * sizeof(float));
         _bounds = Unbounded();
         _tiles = new nint[TilePlan.MaxBlocks + 1][];
         for (int blocks = 1; blocks <= TilePlan.MaxBlocks; blocks++)
@@ -66,6 +70,9 @@ internal sealed unsafe class TiledWinogradProduct<TSimd, TVector, TLanes> : Wino
     /// <inheritdoc/>
     public override IReadOnlyList<OutputGroup> Groups => _groups;
 
+    /// <summary>Floats between the weights of neighbouring elements.</summary>
+    public nint ElementStride { get; }
+
     private static int TileFloats => TilePlan.MaxBlocks * TLanes.Value;
 
     /// <inheritdoc/>
@@ -80,8 +87,24 @@ internal sealed unsafe class TiledWinogradProduct<TSimd, TVector, TLanes> : Wino
     }
 
     /// <inheritdoc/>
-    public static WinogradProduct Create(ConvShape shape, int tileBlocks, ReadOnlySpan<double> points, ReadOnlySpan<float> weights) =>
-        new TiledWinogradProduct<TSimd, TVector, TLanes>(shape, tileBlocks, points, weights);
+    public static WinogradProduct Create(ConvShape shape, int tileBlocks, ReadOnlySpan<double> points, ReadOnlySpan<float> weights)
+    {
+        var product = new TiledWinogradProduct<TSimd, TVector, TLanes>(shape.InChannels, shape.OutChannels, (points.Length + 1) * (points.Length + 1), tileBlocks);
+        product.PackWeights(shape, points, weights);
+        return product;
+    }
+
+    /// <summary>Where the weights of element 0 lie that lead from one input channel to one output block; valid while the product is reachable.</summary>
+    public float* Weights(int outputBlock, int input)
+    {
+        foreach (OutputGroup group in _groups)
+        {
+            if (outputBlock >= group.FirstBlock + group.Blocks) continue;
+            return (float*)_weights.Pointer + WeightsOf(group) + ((((nint)input * group.Blocks) + outputBlock - group.FirstBlock) * TLanes.Value);
+        }
+
+        throw new ArgumentOutOfRangeException(nameof(outputBlock), outputBlock, "There is no such output block.");
+    }
 
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -104,14 +127,14 @@ internal sealed unsafe class TiledWinogradProduct<TSimd, TVector, TLanes> : Wino
         };
         for (int element = 0; element < _elements; element++, input += inputPlane, output += outputPlane)
         {
-            float* weights = (float*)_weights.Pointer + (element * _elementWeights);
+            float* weights = (float*)_weights.Pointer + (element * ElementStride);
             for (int index = firstGroup; index < endGroup; index++)
             {
                 OutputGroup group = _groups[index];
                 nint[] tiles = _tiles[group.Blocks];
                 TilePlan.Split split = TilePlan.Balance(patches, tiles.Length - 1);
                 tile.Weights = weights + WeightsOf(group);
-                tile.NextWeights = weights + (index + 1 < endGroup ? WeightsOf(_groups[index + 1]) : _elementWeights + WeightsOf(_groups[firstGroup]));
+                tile.NextWeights = weights + (index + 1 < endGroup ? WeightsOf(_groups[index + 1]) : ElementStride + WeightsOf(_groups[firstGroup]));
                 tile.PrefetchLines = PrefetchLines(group.Blocks, split.Big + split.Small);
                 tile.Input = input;
                 tile.Output = output + ((group.FirstBlock - firstBlock) * blockFloats);
@@ -163,29 +186,19 @@ internal sealed unsafe class TiledWinogradProduct<TSimd, TVector, TLanes> : Wino
 
     private nint WeightsOf(OutputGroup group) => (nint)group.FirstBlock * TLanes.Value * _inputs;
 
-    private AlignedBuffer PackWeights(ConvShape shape, ReadOnlySpan<double> points, ReadOnlySpan<float> weights)
+    private void PackWeights(ConvShape shape, ReadOnlySpan<double> points, ReadOnlySpan<float> weights)
     {
-        var buffer = new AlignedBuffer(_elements * (long)_elementWeights * sizeof(float));
-        float* target = (float*)buffer.Pointer;
         double[] matrix = WinogradWeights.Matrix(points);
         Span<float> elements = stackalloc float[_elements];
-        foreach (OutputGroup group in _groups)
+        for (int outChannel = 0; outChannel < shape.OutChannels; outChannel++)
         {
-            int lanes = group.Blocks * TLanes.Value;
-            for (int lane = 0; lane < lanes; lane++)
+            for (int channel = 0; channel < _inputs; channel++)
             {
-                int outChannel = (group.FirstBlock * TLanes.Value) + lane;
-                if (outChannel >= shape.OutChannels) break;
-                for (int channel = 0; channel < _inputs; channel++)
-                {
-                    WinogradWeights.Transform(matrix, WinogradWeights.Kernel(shape, weights, outChannel, channel), elements);
-                    float* to = target + WeightsOf(group) + ((nint)channel * lanes) + lane;
-                    for (int element = 0; element < elements.Length; element++) to[element * _elementWeights] = elements[element];
-                }
+                WinogradWeights.Transform(matrix, WinogradWeights.Kernel(shape, weights, outChannel, channel), elements);
+                float* to = Weights(outChannel / TLanes.Value, channel) + (outChannel % TLanes.Value);
+                for (int element = 0; element < elements.Length; element++) to[element * ElementStride] = elements[element];
             }
         }
-
-        return buffer;
     }
 
     /// <summary>Cache lines per tile and input block that bring in the next group's weights while this one's are used.</summary>

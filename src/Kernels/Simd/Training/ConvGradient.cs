@@ -61,5 +61,7 @@ public abstract unsafe class ConvGradient
         where TVector : unmanaged
         where TLanes : IConstant => shape.IsDepthwise
             ? new DepthwiseConvGradient<TSimd, TVector>(shape, input, output, gradient, inputGradient)
+            : WinogradConvGradient<TSimd, TVector, TLanes>.Supports(shape, inputGradient is not null)
+            ? new WinogradConvGradient<TSimd, TVector, TLanes>(shape, inputGradient is not null)
             : new DenseConvGradient<TSimd, TVector, TLanes>(shape, input, output, gradient, inputGradient);
 }

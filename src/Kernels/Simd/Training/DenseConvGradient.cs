@@ -1,5 +1,4 @@
 using CoInference.Kernels.Simd.Vectors;
-using CoInference.Kernels.Tensors;
 
 namespace CoInference.Kernels.Simd.Training;
 
@@ -19,21 +18,18 @@ internal sealed unsafe class DenseConvGradient<TSimd, TVector, TLanes> : ConvGra
     private readonly DenseSweep<TSimd, TVector, TLanes>[] _backward;
     private readonly nint[] _tapOffsets;
     private readonly float[] _dense;
-    private readonly AlignedBuffer _unbounded;
-    private readonly int _boundCount;
+    private readonly ChannelBounds _unbounded;
 
     public DenseConvGradient(ConvGradientShape shape, MapGeometry input, MapGeometry output, MapGeometry gradient, MapGeometry? inputGradient)
         : base(shape)
     {
-        int lanes = TLanes.Value;
         _forward = new(TapSweep.Forward(shape, input, output), shape.InChannels, shape.OutChannels, shape.KernelWidth);
         _backward = inputGradient is not { } wanted ? []
             : [.. TapSweep.Backward(shape, gradient, wanted).Select(Ascending).Select(sweep => new DenseSweep<TSimd, TVector, TLanes>(sweep, shape.OutChannels, shape.InChannels, shape.KernelWidth))];
         _tapOffsets = new nint[shape.Taps];
         for (int tap = 0; tap < _tapOffsets.Length; tap++) _tapOffsets[tap] = TapSweep.InputOffset(shape, input, tap);
         _dense = shape.Groups == 1 ? [] : new float[shape.OutChannels * shape.InChannels * shape.Taps];
-        _boundCount = (Math.Max(shape.InChannels, shape.OutChannels) + lanes - 1) / lanes * lanes;
-        _unbounded = Bounds([], float.NegativeInfinity, float.PositiveInfinity);
+        _unbounded = new ChannelBounds(shape, TLanes.Value);
     }
 
     private int OutBlocks => (Shape.OutChannels + TLanes.Value - 1) / TLanes.Value;
@@ -64,16 +60,16 @@ internal sealed unsafe class DenseConvGradient<TSimd, TVector, TLanes> : ConvGra
     /// <inheritdoc/>
     public override void Forward(BorderedMap input, BorderedMap output, int first, int afterLast, ReadOnlySpan<float> bias, float low, float high)
     {
-        float* bounds = stackalloc float[3 * _boundCount];
-        Fill(new Span<float>(bounds, 3 * _boundCount), bias, low, high);
-        _forward.Run(input, output, first, afterLast, bounds, _boundCount, accumulate: false);
+        float* bounds = stackalloc float[3 * _unbounded.Stride];
+        _unbounded.Fill(bounds, bias, low, high);
+        _forward.Run(input, output, first, afterLast, bounds, _unbounded.Stride, accumulate: false);
     }
 
     /// <inheritdoc/>
     public override void BackwardInput(BorderedMap gradient, BorderedMap inputGradient, int first, int afterLast, bool accumulate)
     {
         foreach (DenseSweep<TSimd, TVector, TLanes> phase in _backward)
-            phase.Run(gradient, inputGradient, first, afterLast, (float*)_unbounded.Pointer, _boundCount, accumulate);
+            phase.Run(gradient, inputGradient, first, afterLast, _unbounded.Pointer, _unbounded.Stride, accumulate);
         GC.KeepAlive(this);
     }
 
@@ -143,21 +139,5 @@ internal sealed unsafe class DenseConvGradient<TSimd, TVector, TLanes> : ConvGra
     {
         int[] order = [.. Enumerable.Range(0, sweep.Taps.Length).OrderBy(tap => sweep.Offsets[tap])];
         return sweep with { Taps = [.. order.Select(tap => sweep.Taps[tap])], Offsets = [.. order.Select(tap => sweep.Offsets[tap])] };
-    }
-
-    private AlignedBuffer Bounds(ReadOnlySpan<float> bias, float low, float high)
-    {
-        var buffer = new AlignedBuffer(3L * _boundCount * sizeof(float));
-        Fill(new Span<float>(buffer.Pointer, 3 * _boundCount), bias, low, high);
-        return buffer;
-    }
-
-    private void Fill(Span<float> bounds, ReadOnlySpan<float> bias, float low, float high)
-    {
-        // Lanes beyond the last channel stay exactly zero: their weights are zero, and zero lies within every bound that is used.
-        bounds[.._boundCount].Clear();
-        bias[..Math.Min(bias.Length, _boundCount)].CopyTo(bounds);
-        bounds.Slice(_boundCount, _boundCount).Fill(low);
-        bounds[(2 * _boundCount)..].Fill(high);
     }
 }

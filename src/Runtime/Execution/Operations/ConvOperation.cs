@@ -79,14 +79,22 @@ internal sealed class ConvOperation(string node, string op, ConvShape shape, Lay
         return new PreparedStep(buffers => new ConvStep(prepared, buffers), prepared.ScratchBytes);
     }
 
-    private sealed unsafe class ConvStep(PreparedConv prepared, StepBuffers buffers) : Step
+    private sealed unsafe class ConvStep(PreparedConv prepared, StepBuffers buffers) : Step, IMovableStep
     {
-        private readonly float* _input = (float*)buffers.Inputs[0];
         private readonly float* _residual = buffers.Inputs.Length > 1 ? (float*)buffers.Inputs[1] : null;
-        private readonly float* _output = (float*)buffers.Outputs[0];
         private readonly byte* _scratch = (byte*)buffers.Scratch;
         private readonly WorkerSet _workers = buffers.Workers;
+        private float* _input = (float*)buffers.Inputs[0];
+        private float* _output = (float*)buffers.Outputs[0];
 
         public override void Run() => prepared.Run(_input, _residual, _output, _scratch, _workers);
+
+        public bool CanMoveInput(int input) => input == 0 && prepared.AcceptsForeignMemory;
+
+        public bool CanMoveOutput => prepared.AcceptsForeignMemory;
+
+        public void MoveInput(nint address) => _input = (float*)address;
+
+        public void MoveOutput(nint address) => _output = (float*)address;
     }
 }

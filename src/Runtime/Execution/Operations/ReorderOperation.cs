@@ -21,7 +21,7 @@ internal sealed class ReorderOperation : Operation
     public override string Attributes => "";
 
     public override IReadOnlyList<StepVariant> Variants(PlanContext context) =>
-        [new StepVariant("simd", [_from], [_to], LayoutAssignment.ReorderMicroseconds(Inputs[0], _from, _to))];
+        [new StepVariant("simd", [_from], [_to], LayoutAssignment.ReorderMicroseconds(Inputs[0], _from, _to, context.Threads))];
 
     public override PreparedStep Prepare(StepVariant variant, bool randomWeights) =>
         new(buffers => new ReorderStep(Inputs[0], _from, _to, buffers));
@@ -36,7 +36,7 @@ internal sealed class ReorderOperation : Operation
         {
             float* source = (float*)constant.Pointer + ((long)n * image.Channels * image.Pixels);
             float* target = (float*)result.Pointer + ((long)n * blocks * layout.Block * image.Pixels);
-            ChannelBlocks.Pack(source, target, image.Channels, image.Pixels, layout.Block, 0, blocks);
+            ChannelBlocks.Pack(source, target, image.Channels, image.Pixels, layout.Block, new(0, blocks * layout.Block, 0, image.Pixels));
         }
 
         GC.KeepAlive(constant);
@@ -44,27 +44,63 @@ internal sealed class ReorderOperation : Operation
         return result;
     }
 
-    private sealed unsafe class ReorderStep : PartitionedStep
-    {
-        private readonly ImageShape _image;
-        private readonly int _from;
-        private readonly int _to;
-        private readonly int _units;
-        private readonly int _unitChannels;
-        private readonly float* _source;
-        private readonly float* _target;
+    /// <summary>Threads that share the work.</summary>
+    public static int Parts(PlanValue value, ActivationLayout from, ActivationLayout to, int threads) =>
+        PartitionedStep.Parts(new Units(value.Image!.Value, from, to).Count, Bytes(value), threads);
 
-        public ReorderStep(PlanValue value, ActivationLayout from, ActivationLayout to, StepBuffers buffers)
-            : base(buffers.Workers, value.Image!.Value.Batch * Units(value, from, to), 2 * value.Bytes(ActivationLayout.Nchw))
+    private static long Bytes(PlanValue value) => 2 * value.Bytes(ActivationLayout.Nchw);
+
+    /// <summary>
+    /// Pieces that threads share: chunks of pixels where an image has many, as kernels share out rows, so that what a
+    /// thread converts is what it computed or will read; else blocks of the wider layout, as kernels share out channels.
+    /// </summary>
+    private readonly struct Units
+    {
+        private const int ChunkPixels = 64, MinimumChunks = 4;
+
+        private readonly ImageShape _image;
+        private readonly int _unitChannels;
+        private readonly int _blocks;
+        private readonly int _chunks;
+
+        public Units(ImageShape image, ActivationLayout from, ActivationLayout to)
         {
-            _image = value.Image!.Value;
-            _from = from.Block;
-            _to = to.Block;
-            _units = Units(value, from, to);
-            _unitChannels = Math.Max(_from, _to);
-            _source = (float*)buffers.Inputs[0];
-            _target = (float*)buffers.Outputs[0];
+            _image = image;
+            _unitChannels = Math.Max(from.Block, to.Block);
+            _blocks = (image.Channels + _unitChannels - 1) / _unitChannels;
+            _chunks = (image.Pixels + ChunkPixels - 1) / ChunkPixels;
+            ByPixels = _chunks >= MinimumChunks;
         }
+
+        public bool ByPixels { get; }
+
+        public int PerImage => ByPixels ? _chunks : _blocks;
+
+        public int Count => _image.Batch * PerImage;
+
+        /// <summary>Channels and pixels of some units of one image.</summary>
+        public ChannelBlocks.Part Part(int first, int end) => ByPixels
+            ? new(0, _blocks * _unitChannels, first * ChunkPixels, Math.Min(_image.Pixels, end * ChunkPixels))
+            : new(first * _unitChannels, end * _unitChannels, 0, _image.Pixels);
+    }
+
+    private sealed unsafe class ReorderStep(PlanValue value, ActivationLayout from, ActivationLayout to, StepBuffers buffers)
+        : PartitionedStep(buffers.Workers, new Units(value.Image!.Value, from, to).Count, Bytes(value)), IMovableStep
+    {
+        private readonly ImageShape _image = value.Image!.Value;
+        private readonly Units _units = new(value.Image!.Value, from, to);
+        private readonly int _from = from.Block;
+        private readonly int _to = to.Block;
+        private float* _source = (float*)buffers.Inputs[0];
+        private float* _target = (float*)buffers.Outputs[0];
+
+        public bool CanMoveInput(int input) => true;
+
+        public bool CanMoveOutput => true;
+
+        public void MoveInput(nint address) => _source = (float*)address;
+
+        public void MoveOutput(nint address) => _target = (float*)address;
 
         protected override void RunUnits(int first, int end)
         {
@@ -72,24 +108,18 @@ internal sealed class ReorderOperation : Operation
             long targetImage = Padded(_to);
             while (first < end)
             {
-                (int n, int unit) = Math.DivRem(first, _units);
-                int stop = Math.Min(_units, unit + end - first);
+                (int n, int unit) = Math.DivRem(first, _units.PerImage);
+                int stop = Math.Min(_units.PerImage, unit + end - first);
+                ChannelBlocks.Part part = _units.Part(unit, stop);
                 float* source = _source + (n * sourceImage);
                 float* target = _target + (n * targetImage);
-                if (_from == 1) ChannelBlocks.Pack(source, target, _image.Channels, _image.Pixels, _to, unit, stop);
-                else if (_to == 1) ChannelBlocks.Unpack(source, target, _image.Channels, _image.Pixels, _from, unit, stop);
-                else ChannelBlocks.Repack(source, _from, target, _to, _image.Channels, _image.Pixels, unit * _unitChannels, stop * _unitChannels);
+                if (_from == 1) ChannelBlocks.Pack(source, target, _image.Channels, _image.Pixels, _to, part);
+                else if (_to == 1) ChannelBlocks.Unpack(source, target, _image.Channels, _image.Pixels, _from, part);
+                else ChannelBlocks.Repack(source, _from, target, _to, _image.Channels, _image.Pixels, part);
                 first += stop - unit;
             }
         }
 
         private long Padded(int block) => (long)new ActivationLayout(block).PaddedChannels(_image.Channels) * _image.Pixels;
-
-        // A unit is one block of the wider layout, so that no two units write the same block.
-        private static int Units(PlanValue value, ActivationLayout from, ActivationLayout to)
-        {
-            int block = Math.Max(from.Block, to.Block);
-            return (value.Image!.Value.Channels + block - 1) / block;
-        }
     }
 }
