@@ -22,7 +22,7 @@ internal sealed unsafe class PreparedWinogradConv<TSimd, TVector, TLanes, TTrans
     private const int EdgePatches = 8;
 
     private const int LineFloats = 16;
-    private const long SharedWeightBytes = 1024 * 1024;
+    private const long SharedWeightBytes = 4096 * 1024;
 
     /// <summary>Fewer patches per thread than this leave register tiles half empty.</summary>
     private const int MinimumPatches = 7;

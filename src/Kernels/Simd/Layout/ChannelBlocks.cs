@@ -32,17 +32,17 @@ public static unsafe class ChannelBlocks
             float* planes = source + ((long)channel * pixels) + part.FirstPixel;
             float* output = target + ((long)channel * pixels) + ((long)part.FirstPixel * block);
             int present = Math.Min(block, channels - channel);
+            if (Avx512F.IsSupported && block == 16 && present == 16)
+            {
+                PackSixteen(planes, pixels, output, part.EndPixel - part.FirstPixel);
+                continue;
+            }
+
             if (present < block) new Span<float>(output, (part.EndPixel - part.FirstPixel) * block).Clear();
             for (int first = part.FirstPixel; first < part.EndPixel; first += ChunkPixels, output += (long)ChunkPixels * block, planes += ChunkPixels)
             {
                 int count = Math.Min(ChunkPixels, part.EndPixel - first);
                 int lane = 0;
-                if (Avx512F.IsSupported && block == 16 && present == 16)
-                {
-                    PackSixteen(planes, pixels, output, count);
-                    continue;
-                }
-
                 for (; lane <= present - 4; lane += 4) PackFour(planes + ((long)lane * pixels), pixels, output + lane, block, count);
                 for (; lane < present; lane++)
                 {
@@ -67,16 +67,16 @@ public static unsafe class ChannelBlocks
             float* input = source + ((long)channel * pixels) + ((long)part.FirstPixel * block);
             float* planes = target + ((long)channel * pixels) + part.FirstPixel;
             int present = Math.Min(block, channels - channel);
+            if (Avx512F.IsSupported && block == 16 && present == 16)
+            {
+                UnpackSixteen(input, planes, pixels, part.EndPixel - part.FirstPixel);
+                continue;
+            }
+
             for (int first = part.FirstPixel; first < part.EndPixel; first += ChunkPixels, input += (long)ChunkPixels * block, planes += ChunkPixels)
             {
                 int count = Math.Min(ChunkPixels, part.EndPixel - first);
                 int lane = 0;
-                if (Avx512F.IsSupported && block == 16 && present == 16)
-                {
-                    UnpackSixteen(input, planes, pixels, count);
-                    continue;
-                }
-
                 for (; lane <= present - 4; lane += 4) UnpackFour(input + lane, block, planes + ((long)lane * pixels), pixels, count);
                 for (; lane < present; lane++)
                 {
@@ -136,24 +136,10 @@ public static unsafe class ChannelBlocks
         }
     }
 
-    /// <summary>
-    /// Four pixels of sixteen planes at a time: quarter q of register r is plane 4q + r, so that transposing within
-    /// quarters gives whole blocks. The quarters are put together by loads, which cost no shuffles.
-    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void PackSixteen(float* planes, nint step, float* output, int pixels)
     {
-        for (; pixels >= 4; pixels -= 4, planes += 4, output += 64)
-        {
-            Vector512<float> row0 = Quarters(planes, 4 * step), row1 = Quarters(planes + step, 4 * step);
-            Vector512<float> row2 = Quarters(planes + (2 * step), 4 * step), row3 = Quarters(planes + (3 * step), 4 * step);
-            Transpose4.InQuarters(ref row0, ref row1, ref row2, ref row3);
-            row0.Store(output);
-            row1.Store(output + 16);
-            row2.Store(output + 32);
-            row3.Store(output + 48);
-        }
-
+        for (; pixels >= 16; pixels -= 16, planes += 16, output += 256) TileTranspose.Run16(planes, step, output, 16);
         for (; pixels > 0; pixels--, planes++, output += 16)
         {
             for (int lane = 0; lane < 16; lane++) output[lane] = planes[lane * step];
@@ -163,45 +149,17 @@ public static unsafe class ChannelBlocks
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void UnpackSixteen(float* input, float* planes, nint step, int pixels)
     {
-        for (; pixels >= 4; pixels -= 4, planes += 4, input += 64)
-        {
-            Vector512<float> row0 = Vector512.Load(input), row1 = Vector512.Load(input + 16);
-            Vector512<float> row2 = Vector512.Load(input + 32), row3 = Vector512.Load(input + 48);
-            Transpose4.InQuarters(ref row0, ref row1, ref row2, ref row3);
-            StoreQuarters(row0, planes, 4 * step);
-            StoreQuarters(row1, planes + step, 4 * step);
-            StoreQuarters(row2, planes + (2 * step), 4 * step);
-            StoreQuarters(row3, planes + (3 * step), 4 * step);
-        }
-
+        for (; pixels >= 16; pixels -= 16, planes += 16, input += 256) TileTranspose.Run16(input, 16, planes, step);
         for (; pixels > 0; pixels--, planes++, input += 16)
         {
             for (int lane = 0; lane < 16; lane++) planes[lane * step] = input[lane];
         }
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector512<float> Quarters(float* first, nint step)
-    {
-        Vector512<float> all = Vector128.Load(first).ToVector256Unsafe().ToVector512Unsafe();
-        all = Avx512F.InsertVector128(all, Vector128.Load(first + step), 1);
-        all = Avx512F.InsertVector128(all, Vector128.Load(first + (2 * step)), 2);
-        return Avx512F.InsertVector128(all, Vector128.Load(first + (3 * step)), 3);
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void StoreQuarters(Vector512<float> row, float* first, nint step)
-    {
-        Avx512F.ExtractVector128(row, 0).Store(first);
-        Avx512F.ExtractVector128(row, 1).Store(first + step);
-        Avx512F.ExtractVector128(row, 2).Store(first + (2 * step));
-        Avx512F.ExtractVector128(row, 3).Store(first + (3 * step));
-    }
-
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void PackFour(float* planes, nint planeStep, float* output, nint block, int pixels)
     {
-        for (; pixels >= 4; pixels -= 4, planes += 4, output += 4 * block) Transpose4.Run(planes, planeStep, output, block);
+        for (; pixels >= 4; pixels -= 4, planes += 4, output += 4 * block) TileTranspose.Run4(planes, planeStep, output, block);
         for (; pixels > 0; pixels--, planes++, output += block)
         {
             for (int lane = 0; lane < 4; lane++) output[lane] = planes[lane * planeStep];
@@ -211,7 +169,7 @@ public static unsafe class ChannelBlocks
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void UnpackFour(float* input, nint block, float* planes, nint planeStep, int pixels)
     {
-        for (; pixels >= 4; pixels -= 4, planes += 4, input += 4 * block) Transpose4.Run(input, block, planes, planeStep);
+        for (; pixels >= 4; pixels -= 4, planes += 4, input += 4 * block) TileTranspose.Run4(input, block, planes, planeStep);
         for (; pixels > 0; pixels--, planes++, input += block)
         {
             for (int lane = 0; lane < 4; lane++) planes[lane * planeStep] = input[lane];

@@ -29,7 +29,7 @@ public sealed unsafe class IntegerConv
         if (taps > MaximumTaps) throw new ArgumentException($"Convolution {shape} sums {taps} products, more than {MaximumTaps}.", nameof(shape));
         _kernel = portable ? new PairConv(shape, weights)
             : DepthwiseByteConv.Supports(shape) ? new DepthwiseByteConv(shape, weights)
-            : DotConv.Supports(shape, weights) ? new DotConv(shape, weights)
+            : TiledByteConv.Choose(shape, weights) is { } tile ? new TiledByteConv(shape, tile, weights)
             : new PairConv(shape, weights);
     }
 

@@ -40,7 +40,7 @@ internal sealed unsafe class PairConv : ByteConvKernel
     }
 
     /// <inheritdoc/>
-    public override string Name => $"conv.integer.pairs{32 * Lanes}";
+    public override string Name => $"conv.integer.panels{32 * Lanes}";
 
     /// <inheritdoc/>
     public override int Units => _shape.Batch * _shape.Groups * Panels;
@@ -144,7 +144,7 @@ internal sealed unsafe class PairConv : ByteConvKernel
     }
 
     private void Multiply<TProduct, TVector>(short* panel, short* weights, int pairs, int* target, int pixels, bool accumulates)
-        where TProduct : IPairProduct<TVector>
+        where TProduct : ICellProduct<TVector>
         where TVector : unmanaged
     {
         int* sums = stackalloc int[RowsPerTile * 2 * 16];
@@ -172,7 +172,7 @@ internal sealed unsafe class PairConv : ByteConvKernel
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Tile<TProduct, TVector>(short* panel, short* weights, int pairs, int* sums)
-        where TProduct : IPairProduct<TVector>
+        where TProduct : ICellProduct<TVector>
         where TVector : unmanaged
     {
         TVector sum00 = TProduct.Zero, sum01 = TProduct.Zero, sum10 = TProduct.Zero, sum11 = TProduct.Zero;
@@ -180,8 +180,8 @@ internal sealed unsafe class PairConv : ByteConvKernel
         int* row = (int*)weights;
         for (int pair = 0; pair < pairs; pair++, row += RowsPerTile, panel += 4 * TProduct.Lanes)
         {
-            TVector x0 = TProduct.LoadPairs(panel);
-            TVector x1 = TProduct.LoadPairs(panel + (2 * TProduct.Lanes));
+            TVector x0 = TProduct.Load((int*)panel);
+            TVector x1 = TProduct.Load((int*)panel + TProduct.Lanes);
             TVector w = TProduct.Broadcast(row[0]);
             sum00 = TProduct.MultiplyAdd(x0, w, sum00);
             sum01 = TProduct.MultiplyAdd(x1, w, sum01);

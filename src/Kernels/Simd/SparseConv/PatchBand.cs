@@ -214,7 +214,7 @@ internal sealed unsafe class PatchBand
                 Vector512<float> row1 = LoadQuarters(plane, offset + 1);
                 Vector512<float> row2 = LoadQuarters(plane, offset + 2);
                 Vector512<float> row3 = LoadQuarters(plane, offset + 3);
-                Transpose4.InQuarters(ref row0, ref row1, ref row2, ref row3);
+                TileTranspose.InQuarters(ref row0, ref row1, ref row2, ref row3);
                 int first = piece * Piece;
                 if (!insideRows || !_insideColumns[piece])
                 {
@@ -262,7 +262,7 @@ internal sealed unsafe class PatchBand
                     Vector128<float> column1 = Vector128.Load(plane + offset[lane + 1]);
                     Vector128<float> column2 = Vector128.Load(plane + offset[lane + 2]);
                     Vector128<float> column3 = Vector128.Load(plane + offset[lane + 3]);
-                    Transpose4.InRegisters(ref column0, ref column1, ref column2, ref column3);
+                    TileTranspose.InRegisters(ref column0, ref column1, ref column2, ref column3);
                     int first = piece * Piece;
                     if (!insideRows || !_insideColumns[piece])
                     {

@@ -82,7 +82,7 @@ internal static unsafe class TileStore
                     Vector128<float> pixels1 = Vector128.Load(sum + lanes);
                     Vector128<float> pixels2 = Vector128.Load(sum + (2 * lanes));
                     Vector128<float> pixels3 = Vector128.Load(sum + (3 * lanes));
-                    Transpose4.InRegisters(ref pixels0, ref pixels1, ref pixels2, ref pixels3);
+                    TileTranspose.InRegisters(ref pixels0, ref pixels1, ref pixels2, ref pixels3);
                     int count = Math.Min(vectors - column, 4);
                     if (residual != null)
                     {
@@ -111,7 +111,7 @@ internal static unsafe class TileStore
         Vector512<float> pixels1 = Vector512.Load(sums + 16);
         Vector512<float> pixels2 = Vector512.Load(sums + 32);
         Vector512<float> pixels3 = Vector512.Load(sums + 48);
-        Transpose4.InQuarters(ref pixels0, ref pixels1, ref pixels2, ref pixels3);
+        TileTranspose.InQuarters(ref pixels0, ref pixels1, ref pixels2, ref pixels3);
         StoreQuarters(pixels0, low, high, output, residual, laneOffsets, count);
         StoreQuarters(pixels1, low, high, output, residual, laneOffsets + 1, count);
         StoreQuarters(pixels2, low, high, output, residual, laneOffsets + 2, count);
