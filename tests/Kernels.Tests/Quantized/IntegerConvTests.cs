@@ -25,11 +25,11 @@ public unsafe class IntegerConvTests
     public static void DivideUnits()
     {
         // Weights of nine bits, as a zero point leaves them, take other kernels than those of eight.
-        DivideUnits(-128, 127);
-        DivideUnits(-255, 255);
+        Divide(-128, 127);
+        Divide(-255, 255);
     }
 
-    private static void DivideUnits(int least, int most)
+    private static void Divide(int least, int most)
     {
         var random = new Random(21);
         foreach (string layer in new[] { "1x12x7x7:100k3s1p1", "2x20x30x9:40k1", "1x64x40x5:24k3s2p1", "1x6x9x30:6k5s1p2g6", "1x8x11x11:32k3s1p1g2", "1x5x20x20:3k3", "1x7x9x50:17k3s3p2d2", "1x33x6x29:32k3p1", "2x3x17x14:64k5s2p2" })
