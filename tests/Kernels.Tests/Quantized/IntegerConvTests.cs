@@ -67,7 +67,26 @@ public unsafe class IntegerConvTests
         fixed (byte* x = input)
         fixed (float* y = floats) kernel.Run(x, isSigned, zeroPoint, (int*)y, storesFloats: true, scratch.Pointer, 0, kernel.Units);
         Assert.Equal(Array.ConvertAll(sums, sum => (float)sum), floats);
+        CheckRequantized(kernel, shape, input, isSigned, zeroPoint, sums, scratch);
         GC.KeepAlive(scratch);
         return sums;
+    }
+
+    private static void CheckRequantized(IntegerConv kernel, ConvShape shape, byte[] input, bool isSigned, int zeroPoint, int[] sums, AlignedBuffer scratch)
+    {
+        int pixels = shape.OutHeight * shape.OutWidth;
+        int[] bias = [.. Enumerable.Range(0, shape.OutChannels).Select(channel => (channel * 37) - 400)];
+        float[] scales = [.. Enumerable.Range(0, shape.OutChannels).Select(channel => 1 / (3000f + (100 * channel)))];
+        var bytes = new byte[sums.Length];
+        fixed (byte* x = input, y = bytes)
+        fixed (int* added = bias)
+        fixed (float* factors = scales)
+            kernel.RunRequantized(x, isSigned, zeroPoint, new RequantizedOutput(y, added, factors, 7, isSigned: true), scratch.Pointer, 0, kernel.Units);
+        for (int i = 0; i < sums.Length; i++)
+        {
+            int channel = i / pixels % shape.OutChannels;
+            float scaled = MathF.Round((sums[i] + bias[channel]) * scales[channel], MidpointRounding.ToEven) + 7;
+            Assert.Equal((sbyte)Math.Clamp(scaled, sbyte.MinValue, sbyte.MaxValue), (sbyte)bytes[i]);
+        }
     }
 }

@@ -12,6 +12,16 @@ internal abstract unsafe class ByteConvKernel
     /// <summary>Scratch memory of one run over all units, in bytes.</summary>
     public virtual long ScratchBytes => 0;
 
-    /// <summary>Computes some units; the parameters are those of <see cref="IntegerConv.Run"/>.</summary>
-    public abstract void Run(byte* input, bool isSigned, int zeroPoint, int* output, bool storesFloats, byte* scratch, int firstUnit, int endUnit);
+    /// <summary>Computes some units; the parameters are those of <see cref="IntegerConv.Run"/> and <see cref="IntegerConv.RunRequantized"/>.</summary>
+    /// <param name="input">Input.</param>
+    /// <param name="isSigned">Whether it is signed.</param>
+    /// <param name="zeroPoint">Its zero point.</param>
+    /// <param name="output">Receives sums; not used with <paramref name="requantized"/>.</param>
+    /// <param name="storesFloats">Whether sums are stored as floats.</param>
+    /// <param name="requantized">Receives bytes in place of sums; null for sums.</param>
+    /// <param name="scratch">Scratch memory.</param>
+    /// <param name="firstUnit">First unit.</param>
+    /// <param name="endUnit">Unit after the last.</param>
+    public abstract void Run(
+        byte* input, bool isSigned, int zeroPoint, int* output, bool storesFloats, RequantizedOutput* requantized, byte* scratch, int firstUnit, int endUnit);
 }

@@ -43,7 +43,11 @@ internal sealed unsafe class DepthwiseByteConv : ByteConvKernel
     public override int Units => _shape.Batch * _shape.OutChannels;
 
     /// <inheritdoc/>
-    public override long ScratchBytes => Units * PlaneBytes;
+    public override long ScratchBytes => Units * UnitBytes;
+
+    private int Pixels => _shape.OutHeight * _shape.OutWidth;
+
+    private long UnitBytes => PlaneBytes + ((((long)Pixels * sizeof(int)) + 63) / 64 * 64);
 
     private long PlaneBytes => (((long)_rows * _columns) + 63) / 64 * 64;
 
@@ -52,7 +56,8 @@ internal sealed unsafe class DepthwiseByteConv : ByteConvKernel
         shape.Groups == shape.InChannels && shape.Groups > 1 && shape.StrideX <= 2 && shape.KernelHeight * shape.KernelWidth <= MaximumTaps;
 
     /// <inheritdoc/>
-    public override void Run(byte* input, bool isSigned, int zeroPoint, int* output, bool storesFloats, byte* scratch, int firstUnit, int endUnit)
+    public override void Run(
+        byte* input, bool isSigned, int zeroPoint, int* output, bool storesFloats, RequantizedOutput* requantized, byte* scratch, int firstUnit, int endUnit)
     {
         byte flip = isSigned ? (byte)0x80 : (byte)0;
         int zero = isSigned ? zeroPoint + 128 : zeroPoint;
@@ -63,9 +68,11 @@ internal sealed unsafe class DepthwiseByteConv : ByteConvKernel
             {
                 (int image, int channel) = Math.DivRem(unit, _shape.OutChannels);
                 byte* plane = input + ((((long)image * _shape.InChannels) + (channel / multiplier)) * _shape.InHeight * _shape.InWidth);
-                byte* copy = scratch + (unit * PlaneBytes);
+                byte* copy = scratch + (unit * UnitBytes);
+                int* sums = requantized == null ? output + ((long)unit * Pixels) : (int*)(copy + PlaneBytes);
                 Copy(plane, (byte)(zero ^ flip), copy);
-                Multiply(copy, flip, zero, weights + ((long)channel * _taps), output + ((long)unit * _shape.OutHeight * _shape.OutWidth), storesFloats);
+                Multiply(copy, flip, zero, weights + ((long)channel * _taps), sums, storesFloats);
+                if (requantized != null) requantized->Store(sums, Pixels, channel, (long)unit * Pixels);
             }
         }
     }

@@ -52,5 +52,16 @@ public sealed unsafe class IntegerConv
     /// <param name="firstUnit">First unit.</param>
     /// <param name="endUnit">Unit after the last.</param>
     public void Run(byte* input, bool isSigned, int zeroPoint, int* output, bool storesFloats, byte* scratch, int firstUnit, int endUnit) =>
-        _kernel.Run(input, isSigned, zeroPoint, output, storesFloats, scratch, firstUnit, endUnit);
+        _kernel.Run(input, isSigned, zeroPoint, output, storesFloats, null, scratch, firstUnit, endUnit);
+
+    /// <summary>As <see cref="Run"/>, but turns sums into 8-bit integers of another scale while they are in the first caches.</summary>
+    /// <param name="input">[Batch, InChannels, InHeight, InWidth] of 8-bit integers.</param>
+    /// <param name="isSigned">Whether the input is signed.</param>
+    /// <param name="zeroPoint">Zero point of the input.</param>
+    /// <param name="output">Where they go, and how they are scaled.</param>
+    /// <param name="scratch">At least <see cref="ScratchBytes"/> bytes, 64-byte aligned, the same for all units of a run.</param>
+    /// <param name="firstUnit">First unit.</param>
+    /// <param name="endUnit">Unit after the last.</param>
+    public void RunRequantized(byte* input, bool isSigned, int zeroPoint, RequantizedOutput output, byte* scratch, int firstUnit, int endUnit) =>
+        _kernel.Run(input, isSigned, zeroPoint, null, storesFloats: false, &output, scratch, firstUnit, endUnit);
 }

@@ -45,6 +45,11 @@ internal sealed unsafe class PairConv : ByteConvKernel
     /// <inheritdoc/>
     public override int Units => _shape.Batch * _shape.Groups * Panels;
 
+    /// <inheritdoc/>
+    public override long ScratchBytes => Units * UnitBytes;
+
+    private long UnitBytes => (long)_groupOutputs * PanelPixels * sizeof(int);
+
     private static int Lanes => CpuFeatures.Widest == VectorWidth.Vector512 && Avx512BW.IsSupported ? 16 : Avx2.IsSupported ? 8 : 4;
 
     private static int PanelPixels { get; } = 2 * Lanes;
@@ -54,28 +59,34 @@ internal sealed unsafe class PairConv : ByteConvKernel
     private int Panels => (Pixels + PanelPixels - 1) / PanelPixels;
 
     /// <inheritdoc/>
-    public override void Run(byte* input, bool isSigned, int zeroPoint, int* output, bool storesFloats, byte* scratch, int firstUnit, int endUnit)
+    public override void Run(
+        byte* input, bool isSigned, int zeroPoint, int* output, bool storesFloats, RequantizedOutput* requantized, byte* scratch, int firstUnit, int endUnit)
     {
         short* panel = stackalloc short[PairsPerChunk * PanelPixels * 2];
         for (int unit = firstUnit; unit < endUnit; unit++)
         {
-            (int plane, int index) = Math.DivRem(unit, Panels);
-            (int image, int group) = Math.DivRem(plane, _shape.Groups);
+            (int stack, int index) = Math.DivRem(unit, Panels);
+            (int image, int group) = Math.DivRem(stack, _shape.Groups);
             int firstPixel = index * PanelPixels;
             int pixels = Math.Min(PanelPixels, Pixels - firstPixel);
             byte* source = input + (((long)image * _shape.InChannels) + ((long)group * (_shape.InChannels / _shape.Groups))) * _shape.InHeight * _shape.InWidth;
-            int* target = output + ((((long)image * _shape.OutChannels) + ((long)group * _groupOutputs)) * Pixels) + firstPixel;
+            long place = ((((long)image * _shape.OutChannels) + ((long)group * _groupOutputs)) * Pixels) + firstPixel;
+            int* target = requantized == null ? output + place : (int*)(scratch + (unit * UnitBytes));
+            int plane = requantized == null ? Pixels : PanelPixels;
             for (int firstPair = 0; firstPair < _pairs; firstPair += PairsPerChunk)
             {
                 int pairs = Math.Min(PairsPerChunk, _pairs - firstPair);
                 Gather(source, isSigned, zeroPoint, firstPair, pairs, firstPixel, pixels, panel);
                 short* weights = (short*)_weights.Pointer + ((((long)group * _paddedOutputs * _pairs) + ((long)RowsPerTile * firstPair)) * 2);
-                if (Lanes == 16) Multiply<PairProduct512, Vector512<int>>(panel, weights, pairs, target, pixels, firstPair > 0);
-                else if (Lanes == 8) Multiply<PairProduct256, Vector256<int>>(panel, weights, pairs, target, pixels, firstPair > 0);
-                else Multiply<PairProduct128, Vector128<int>>(panel, weights, pairs, target, pixels, firstPair > 0);
+                if (Lanes == 16) Multiply<PairProduct512, Vector512<int>>(panel, weights, pairs, target, plane, pixels, firstPair > 0);
+                else if (Lanes == 8) Multiply<PairProduct256, Vector256<int>>(panel, weights, pairs, target, plane, pixels, firstPair > 0);
+                else Multiply<PairProduct128, Vector128<int>>(panel, weights, pairs, target, plane, pixels, firstPair > 0);
             }
 
             if (storesFloats) ConvertToFloats(target, pixels);
+            if (requantized == null) continue;
+            for (int row = 0; row < _groupOutputs; row++)
+                requantized->Store(target + ((long)row * PanelPixels), pixels, (group * _groupOutputs) + row, place + ((long)row * Pixels));
         }
 
         // The loops hold bare pointers into the packed weights.
@@ -143,7 +154,7 @@ internal sealed unsafe class PairConv : ByteConvKernel
         }
     }
 
-    private void Multiply<TProduct, TVector>(short* panel, short* weights, int pairs, int* target, int pixels, bool accumulates)
+    private void Multiply<TProduct, TVector>(short* panel, short* weights, int pairs, int* target, int plane, int pixels, bool accumulates)
         where TProduct : ICellProduct<TVector>
         where TVector : unmanaged
     {
@@ -154,7 +165,7 @@ internal sealed unsafe class PairConv : ByteConvKernel
             for (int r = 0; r < Math.Min(RowsPerTile, _groupOutputs - row); r++)
             {
                 var from = new ReadOnlySpan<int>(sums + (r * PanelPixels), pixels);
-                var to = new Span<int>(target + ((long)(row + r) * Pixels), pixels);
+                var to = new Span<int>(target + ((long)(row + r) * plane), pixels);
                 if (accumulates) TensorPrimitives.Add(to, from, to);
                 else from.CopyTo(to);
             }

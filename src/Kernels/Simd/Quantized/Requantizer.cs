@@ -3,6 +3,23 @@ using System.Runtime.Intrinsics;
 
 namespace CoInference.Kernels.Simd.Quantized;
 
+/// <summary>Where a layer leaves 8-bit integers of another scale in place of its sums, and how they become these; see <see cref="Requantizer"/>.</summary>
+/// <param name="output">[Batch, OutChannels, OutHeight, OutWidth].</param>
+/// <param name="bias">One per output channel.</param>
+/// <param name="scales">Input scale x weight scale / output scale, one per output channel.</param>
+/// <param name="zeroPoint">Zero point of the output.</param>
+/// <param name="isSigned">Whether the output is signed.</param>
+public readonly unsafe struct RequantizedOutput(byte* output, int* bias, float* scales, int zeroPoint, bool isSigned)
+{
+    /// <summary>Stores some sums of one output channel.</summary>
+    /// <param name="sums">Sums.</param>
+    /// <param name="count">How many.</param>
+    /// <param name="channel">Output channel.</param>
+    /// <param name="offset">Place of the first in the output.</param>
+    internal void Store(int* sums, int count, int channel, long offset) =>
+        Requantizer.Run(sums, count, bias[channel], scales[channel], zeroPoint, isSigned, output + offset);
+}
+
 /// <summary>Turns the 32-bit sums of integer layers into 8-bit integers of another scale, as ONNX defines it for QLinearConv.</summary>
 public static unsafe class Requantizer
 {

@@ -98,7 +98,7 @@ internal sealed unsafe class TiledByteConv : ByteConvKernel
 
     private long SumBytes => Lined((long)_bandRows * _shape.OutWidth * Outputs * sizeof(int));
 
-    private long UnitBytes => Lined(_cells * PlaneCells * CellBytes) + SumBytes;
+    private long UnitBytes => Lined(_cells * PlaneCells * CellBytes) + (2 * SumBytes);
 
     /// <summary>The fastest kernel of this CPU for a layer; null when its tile does not suit the layer, or a row of it is too large to copy.</summary>
     public static ByteTileKernel? Choose(ConvShape shape, ReadOnlySpan<short> weights)
@@ -109,13 +109,14 @@ internal sealed unsafe class TiledByteConv : ByteConvKernel
     }
 
     /// <inheritdoc/>
-    public override void Run(byte* input, bool isSigned, int zeroPoint, int* output, bool storesFloats, byte* scratch, int firstUnit, int endUnit)
+    public override void Run(
+        byte* input, bool isSigned, int zeroPoint, int* output, bool storesFloats, RequantizedOutput* requantized, byte* scratch, int firstUnit, int endUnit)
     {
         for (int unit = firstUnit; unit < endUnit; unit++)
         {
-            (int plane, int share) = Math.DivRem(unit, _bands * _splits);
+            (int stack, int share) = Math.DivRem(unit, _bands * _splits);
             (int split, int band) = Math.DivRem(share, _bands);
-            (int image, int group) = Math.DivRem(plane, _shape.Groups);
+            (int image, int group) = Math.DivRem(stack, _shape.Groups);
             int firstRow = band * _bandRows;
             int rows = Math.Min(_bandRows, _shape.OutHeight - firstRow);
 
@@ -123,7 +124,7 @@ internal sealed unsafe class TiledByteConv : ByteConvKernel
             int owner = unit;
             for (int earlier = split; earlier > 0 && owner - _bands >= firstUnit; earlier--) owner -= _bands;
             byte* copy = scratch + (owner * UnitBytes);
-            int* sums = (int*)(copy + UnitBytes - SumBytes);
+            int* sums = (int*)(copy + UnitBytes - (2 * SumBytes)), planes = (int*)(copy + UnitBytes - SumBytes);
             byte* source = input + (((long)image * _shape.InChannels) + ((long)group * _groupInputs)) * _shape.InHeight * _shape.InWidth;
             if (owner == unit) Copy(source, isSigned, zeroPoint, firstRow, rows, (int*)copy);
             int firstBlock = _blocks * split / _splits, endBlock = _blocks * (split + 1) / _splits;
@@ -131,9 +132,18 @@ internal sealed unsafe class TiledByteConv : ByteConvKernel
             {
                 int outputs = Math.Min(Outputs, _groupOutputs - (block * Outputs));
                 long channel = ((long)image * _shape.OutChannels) + ((long)group * _groupOutputs) + (block * Outputs);
-                int* target = output + (((channel * _shape.OutHeight) + firstRow) * _shape.OutWidth);
+                long place = ((channel * _shape.OutHeight) + firstRow) * _shape.OutWidth, plane = (long)_shape.OutHeight * _shape.OutWidth;
+                int pixels = rows * _shape.OutWidth;
                 Multiply(copy, (group * _blocks) + block, HoldsZeroPoint ? ZeroByte(isSigned, zeroPoint) : 0, rows, sums, storesFloats);
-                SumTransposition.Run(sums, Outputs, target, (nint)_shape.OutHeight * _shape.OutWidth, outputs, rows * _shape.OutWidth);
+                if (requantized == null)
+                {
+                    SumTransposition.Run(sums, Outputs, output + place, (nint)plane, outputs, pixels);
+                    continue;
+                }
+
+                SumTransposition.Run(sums, Outputs, planes, pixels, outputs, pixels);
+                for (int i = 0; i < outputs; i++)
+                    requantized->Store(planes + (i * pixels), pixels, (group * _groupOutputs) + (block * Outputs) + i, place + (i * plane));
             }
         }
 
