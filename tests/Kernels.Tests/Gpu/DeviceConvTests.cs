@@ -48,6 +48,20 @@ public sealed class DeviceConvTests
         for (int i = 0; i < shapes.Length; i++) Check(device, kernel, shapes[i], new Epilogue(FusedActivation.Clamp, 0f, 1.5f, HasResidual: i % 2 == 0));
     }
 
+    [Fact]
+    public void A_precision_adds_the_rows_that_round_to_it()
+    {
+        Assert.Equal(DeviceConvKernels.All, DeviceConvKernels.Within(ProductPrecision.Float32));
+        Assert.All(DeviceConvKernels.All, kernel => Assert.Equal(0, kernel.FactorRoundoff));
+        foreach (ProductPrecision precision in new[] { ProductPrecision.Tf32, ProductPrecision.BFloat16, ProductPrecision.Float16 })
+        {
+            DeviceConvKernel[] added = [.. DeviceConvKernels.Within(precision).Except(DeviceConvKernels.All)];
+            Assert.NotEmpty(added);
+            Assert.All(added, kernel => Assert.Equal(precision, kernel.Precision));
+            Assert.All(added, kernel => Assert.True(kernel.FactorRoundoff > 0));
+        }
+    }
+
     private static void Check(ComputeDevice device, DeviceConvKernel kernel, ConvShape shape, Epilogue epilogue)
     {
         var random = new Random(shape.GetHashCode());
