@@ -63,9 +63,21 @@ step() {
   fi
 }
 
+# check FORM SPARSITY SHAPE: every kernel of a layer against the scalar reference; times do not count.
+check() {
+  local name="check-$1-${3//:/_}" status=0
+  timeout 150 "$app" kernels --conv "$3" --form "$1" --sparsity "$2" --precision fp32,tf32,bf16,fp16 --device "$device" --rounds 1 --json "$results/$name.json" \
+    >/dev/null 2> "$results/$name.txt" || status=$?
+  case $status in
+    0) rm "$results/$name.txt" ;;
+    124) echo "$name (took longer than 150 s)" >> "$results/left-out.txt" ;;
+    *) echo "$name: exit $status: $(tail -n 3 "$results/$name.txt" | tr '\n' ' ')" >> "$results/failures.txt" ;;
+  esac
+}
+
 run() {
   local device=$1 side=$2 rounds=$3
-  local app="$here/app/coinference" found batch shape name model feature python
+  local app="$here/app/coinference" found batch shape form name model feature python
   results="$here/results"
   rm -rf "$results"
   mkdir -p "$results"
@@ -84,10 +96,15 @@ run() {
   for feature in $features; do
     step "codec $feature" 60 "$app" kernels --codec "$feature" --bits 8,4,2 --device "$device" --rounds "$rounds" --json "$results/codec-$feature.json"
   done
-  # Compiles most kernels, so that no later step takes its time for it.
-  for shape in $warm_up; do
-    step "compile for $shape" 120 "$app" kernels --conv "$shape" --precision fp32,tf32,bf16,fp16 --device "$device" --rounds 1
+  # All at once, because most of the time is compiling; later steps find the programs.
+  echo "$(printf '%3d' "$SECONDS") s  every kernel over odd shapes" >&2
+  for shape in $odd; do
+    for form in "dense 0" "block 0.7" "unstructured 0.8"; do
+      while [ "$(jobs -rp | wc -l)" -ge "$(nproc)" ]; do wait -n || true; done
+      check ${form% *} ${form#* } "$shape" &
+    done
   done
+  wait
   for model in "$here"/models/*.onnx; do
     [ -e "$model" ] || continue
     name=$(basename "$model" .onnx)
@@ -134,7 +151,8 @@ failed=0
 layers="64x56x56:64k3s1p1 128x28x28:128k3s1p1 256x14x14:256k3s1p1 512x7x7:512k3s1p1 256x56x56:64k1s1p0 1024x14x14:256k1s1p0 16x32x32:16k3s1p1 64x8x8:64k3s1p1 96x112x112:96k3s2p1g96"
 products="1024x32x32:1024k1s1p0 1024x64x64:1024k1s1p0"
 features="16x32x32 64x56x56 256x256x256"
-warm_up="1x32x16x16:32k3s1p1 1x32x16x16:32k1s1p0"
+# Off every tile, strided, dilated, grouped, depthwise, many taps, kernels of more places than a mask has bits; the first two as in networks.
+odd="1x32x16x16:32k3s1p1 1x32x16x16:32k1s1p0 2x3x13x11:5k3s2p1 1x7x9x9:10k5s1p2 3x16x7x7:20k3s1p2d2 1x20x8x8:30k3s1p1g5 2x12x10x10:12k3s1p1g12 1x3x30x30:8k7s2p3 1x515x7x3:20k1s1p0 1x4x20x20:6k9s1p4 1x1x1x1:1k1s1p0 2x130x14x14:66k3s1p1"
 batches="1 32 256"
 # Networks run on the kernels that are fastest there.
 tune=--tune
@@ -146,7 +164,7 @@ case ${1:-} in
     ;;
   run) run "${2:-cuda:0}" cuda 15 ;;
   dry) # the second step of --dry-run
-    layers="16x16x16:16k3s1p1 8x8x8:8k3s1p1g8" products="64x8x8:64k1s1p0" features="16x32x32" warm_up= batches="1 2" tune=
+    layers="16x16x16:16k3s1p1 8x8x8:8k3s1p1g8" products="64x8x8:64k1s1p0" features="16x32x32" odd="2x3x13x11:5k3s2p1" batches="1 2" tune=
     # Compilers for CPUs take seconds for a kernel of a large tile: what an earlier dry run compiled is kept.
     COINFERENCE_CACHE=${COINFERENCE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/coinference} run "${2:-opencl:0}" cpu 3
     ;;

@@ -190,7 +190,7 @@ class Page:
             return json.load(file)
 
     def find(self, prefix):
-        return sorted((path for path in glob.glob(os.path.join(self.results, prefix + "-*.json"))), key=lambda path: (layer(stem(path)) or [0], path))
+        return sorted((path for path in glob.glob(os.path.join(self.results, prefix + "-*.json"))), key=lambda path: (layer(stem(path)) or [], path))
 
     def ratio(self, ours, theirs, bar=None):
         """How many times faster we are; with what the bar says, where there is one."""
@@ -242,7 +242,7 @@ class Page:
     def errors(self):
         """The largest error of every kernel over all layers that it ran."""
         worst = {}
-        for path in self.find("conv") + self.find("block") + self.find("unstructured"):
+        for path in self.find("check") + self.find("conv") + self.find("block") + self.find("unstructured"):
             rows = self.read(os.path.basename(path))["rows"]
             self.check(rows)
             for row in rows:
