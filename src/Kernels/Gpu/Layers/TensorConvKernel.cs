@@ -60,7 +60,8 @@ internal sealed class TensorConvKernel : DeviceConvKernel
     public override double Cost(ConvShape shape, double density, DeviceLimits limits)
     {
         // Tensor cores do eight times the products of the other units in tf32, sixteen times in 16 bits; the gathering of patches stays.
-        double speed = 4.0 * TapsOfWord;
+        // Without them each product is rounded, widened and multiplied by the other units.
+        double speed = limits.HasMatrixUnits ? 4.0 * TapsOfWord : 0.25;
         long groups = (long)ProductTile.Tiles(shape.OutChannels / shape.Groups, _tileM) * ProductTile.Tiles((long)shape.Batch * shape.OutHeight * shape.OutWidth, _tileN) * shape.Groups;
         double ofGroup = (double)_tileM * _tileN * ProductTile.Tiles(TapCount(shape), Depth * TapsOfWord) * Depth * TapsOfWord;
         return ofGroup * Math.Max(2, Math.Ceiling(groups / (double)limits.ComputeUnits)) * limits.ComputeUnits / speed;
