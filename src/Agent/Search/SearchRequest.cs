@@ -1,6 +1,7 @@
 using CoInference.Agent.Ddpg;
 using CoInference.Agent.Environments;
 using CoInference.Kernels.Gpu;
+using CoInference.Kernels.Gpu.Layers;
 using CoInference.Kernels.Registry;
 using CoInference.Runtime.Data;
 using CoInference.Runtime.Graphs;
@@ -65,6 +66,9 @@ public sealed record SearchRequest
 
     /// <summary>As <see cref="Runtime.Execution.SessionOptions.Precise"/>, for device and edge.</summary>
     public bool Precise { get; init; }
+
+    /// <summary>As <see cref="Runtime.Execution.SessionOptions.Precision"/>, for a half that runs on a device. Accuracies are judged on the CPU, which does not round.</summary>
+    public ProductPrecision Precision { get; init; }
 
     /// <summary>Threads for re-fitting and judging.</summary>
     public int WorkThreads { get; init; } = Environment.ProcessorCount;

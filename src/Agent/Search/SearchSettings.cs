@@ -1,4 +1,5 @@
 using System.Globalization;
+using CoInference.Kernels.Gpu.Layers;
 
 namespace CoInference.Agent.Search;
 
@@ -9,6 +10,7 @@ internal static class SearchSettings
     public static Dictionary<string, string> Of(SearchRequest request)
     {
         Dictionary<string, string> settings = Plain(request);
+        if (request.Precision != ProductPrecision.Float32) settings["precision"] = request.Precision.ToString();
         if (request.Bottlenecks.Count > 0) settings["bottlenecks"] = string.Join(',', request.Bottlenecks.Select(bottleneck => bottleneck.Hash[..8]));
         return settings;
     }

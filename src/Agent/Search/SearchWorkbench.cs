@@ -1,6 +1,8 @@
 using CoInference.Agent.Baselines;
 using CoInference.Agent.Environments;
 using CoInference.Kernels.Devices;
+using CoInference.Kernels.Gpu;
+using CoInference.Kernels.Gpu.Layers;
 using CoInference.Runtime.Data;
 using CoInference.Runtime.Execution;
 using CoInference.Runtime.Graphs;
@@ -41,8 +43,7 @@ internal sealed class SearchWorkbench : IDisposable
         Calibration = request.Data.Load(Split.Train, request.CalibrationImages);
         _workers = new WorkerSet(request.WorkThreads);
         _network = new SearchNetwork(Graph, request.ModelHash, request, Calibration, _workers, cancellation);
-        var device = new SessionOptions { Threads = request.DeviceThreads, Precise = request.Precise, Device = request.Device, Strict = request.Strict };
-        var edge = new SessionOptions { Threads = request.EdgeThreads, Precise = request.Precise, Device = request.EdgeDevice, Strict = request.Strict };
+        SessionOptions device = Sessions(request, request.DeviceThreads, request.Device), edge = Sessions(request, request.EdgeThreads, request.EdgeDevice);
         _measurer = new PlanMeasurer(JudgeImages, request.Link, request.Slowdown, (device, edge), request.MeasureSeconds);
         DeviceTable = request.DeviceTable ?? OpenTable(device, cancellation);
         (_device, _edge, _codecs) = (device, edge, new CodecTimer(journal.CodecTimings));
@@ -192,6 +193,16 @@ internal sealed class SearchWorkbench : IDisposable
         if (exact) _unprunedAccuracy[set] = accuracy;
         return accuracy;
     }
+
+    // Precision is the device's: a half on the CPU does not round.
+    private static SessionOptions Sessions(SearchRequest request, int threads, ComputeDevice? device) => new()
+    {
+        Threads = threads,
+        Precise = request.Precise,
+        Precision = device is null ? ProductPrecision.Float32 : request.Precision,
+        Device = device,
+        Strict = request.Strict,
+    };
 
     /// <summary>The table of an earlier run of this search, or a new one that has seen how this network relates to the sum of its steps.</summary>
     private LatencyTable OpenTable(SessionOptions options, CancellationToken cancellation)

@@ -27,14 +27,16 @@ internal sealed record KernelRows(string Conv, double PickOverBest, double? Brea
 /// <param name="Picked">Whether a session would pick it.</param>
 /// <param name="VsDense">Median time of the fastest dense kernel of the same run over that of this kernel.</param>
 /// <param name="RunSparsity">The <c>--sparsity</c> of the run that the row belongs to.</param>
+/// <param name="ErrorBound">What rounding may make of <paramref name="MaxRelError"/>.</param>
+/// <param name="Correct">Whether the error is within that bound.</param>
 internal sealed record KernelRow(
     string Kernel, string Form, double Sparsity, int Threads, double MedianUs, double P10Us, double P90Us, double Gflops, double MaxRelError, bool Picked,
-    double VsDense, double RunSparsity)
+    double VsDense, double RunSparsity, double ErrorBound, bool Correct)
 {
     /// <summary>The row of a timing.</summary>
     public static KernelRow Of(KernelTiming timing, double runSparsity) => new(
         timing.Kernel, timing.Form.ToString().ToLowerInvariant(), timing.Sparsity, timing.Threads, timing.MedianMicroseconds, timing.P10Microseconds,
-        timing.P90Microseconds, timing.Gflops, timing.MaxRelativeError, timing.IsPicked, timing.VersusDense, runSparsity);
+        timing.P90Microseconds, timing.Gflops, timing.MaxRelativeError, timing.IsPicked, timing.VersusDense, runSparsity, timing.ErrorBound, timing.IsCorrect);
 }
 
 /// <summary>Source-generated JSON of <see cref="KernelRows"/>.</summary>

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json.Serialization;
 using CoInference.Cli.Rendering;
+using CoInference.Kernels.Gpu;
 using CoInference.Runtime.Codec;
 
 namespace CoInference.Cli.Verbs;
@@ -13,9 +14,9 @@ internal sealed record CodecRows(string Feature, IReadOnlyList<CodecRow> Rows)
     /// <summary>Schema name.</summary>
     public string Schema { get; init; } = "coinference.codec-kernels/1";
 
-    /// <summary>Times the stages of a feature given as CxHxW, for a list of bits such as 8,4,2.</summary>
+    /// <summary>Times the stages of a feature given as CxHxW, for a list of bits such as 8,4,2; on the CPU when there is no device.</summary>
     /// <exception cref="UsageException">A text has another form.</exception>
-    public static CodecRows Measure(string feature, string bits, int rounds, CancellationToken cancellation)
+    public static CodecRows Measure(string feature, string bits, int rounds, ComputeDevice? device, CancellationToken cancellation)
     {
         int[] shape = [.. feature.Split('x').Select(text => Positive(text, int.MaxValue))];
         int[] widths = [.. bits.Split(',').Select(text => Positive(text, 8))];
@@ -23,7 +24,9 @@ internal sealed record CodecRows(string Feature, IReadOnlyList<CodecRow> Rows)
             throw new UsageException($"--codec {feature}: expected CxHxW with at most 2^28 values, e.g. 64x32x32.");
         if (widths.Contains(0)) throw new UsageException($"--bits {bits}: expected numbers from 1 to 8, e.g. 8,4,2.");
         if (rounds < 1) throw new UsageException($"--rounds {rounds}: expected at least 1.");
-        CodecComparison comparison = CodecComparison.Run(shape[0], shape[1], shape[2], widths, rounds, cancellation);
+        CodecComparison comparison = device is not null
+            ? CodecComparison.RunOnDevice(device, shape[0], shape[1], shape[2], widths, rounds, cancellation)
+            : CodecComparison.Run(shape[0], shape[1], shape[2], widths, rounds, cancellation);
         return new CodecRows(feature, [.. comparison.Rows.Select(CodecRow.Of)]);
     }
 

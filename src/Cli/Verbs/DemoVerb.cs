@@ -148,7 +148,7 @@ internal sealed class DemoVerb : Verb
     {
         string self = Environment.ProcessPath!;
         var start = new ProcessStartInfo(self) { RedirectStandardOutput = true, RedirectStandardError = true };
-        if (Path.GetFileNameWithoutExtension(self) == "dotnet") start.ArgumentList.Add(typeof(DemoVerb).Assembly.Location);
+        if (Path.GetFileNameWithoutExtension(self) == "dotnet") start.ArgumentList.Add(Path.Combine(AppContext.BaseDirectory, "coinference.dll"));
         foreach (string argument in (ReadOnlySpan<string>)["serve", folder, "--listen", "127.0.0.1:0", "--quiet"]) start.ArgumentList.Add(argument);
         return Process.Start(start) ?? throw new IOException($"'{self}' could not be started as the edge.");
     }

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json.Serialization;
 using CoInference.Cli.Rendering;
 using CoInference.Kernels.Gpu;
+using CoInference.Kernels.Gpu.Layers;
 using CoInference.Runtime.Data;
 using CoInference.Runtime.Execution;
 using CoInference.Runtime.Graphs;
@@ -51,6 +52,7 @@ internal sealed class EvalVerb : DeviceVerb
     /// <inheritdoc/>
     public override async Task<int> RunAsync(Terminal terminal, CancellationToken cancellation)
     {
+        ProductPrecision precision = CheckPrecision();
         if (Threads is < 1 or > 1024) throw new UsageException($"--threads {Threads}: expected 1 to 1024.");
         if (Batch is < 1 or > 4096) throw new UsageException($"--batch {Batch}: expected 1 to 4096.");
         if (Limit is < 1) throw new UsageException($"--limit {Limit}: expected at least 1.");
@@ -62,9 +64,9 @@ internal sealed class EvalVerb : DeviceVerb
             _ => throw new UsageException($"--split {Part}: expected test, validation or train."),
         };
         using ComputeDevice? device = OpenDevice();
-        var options = new EvaluationOptions { Workers = Threads ?? Environment.ProcessorCount, BatchSize = Batch, Precise = Precise, Device = device, Strict = Strict };
+        var options = new EvaluationOptions { Workers = Threads ?? Environment.ProcessorCount, BatchSize = Batch, Precise = Precise, Precision = precision, Device = device, Strict = Strict };
         Evaluation evaluation = await Task.Run(() => Directory.Exists(Target)
-            ? EvaluateBundle(split, device, cancellation)
+            ? EvaluateBundle(split, options, cancellation)
             : EvaluateModel(terminal, options, split, cancellation), cancellation).ConfigureAwait(false);
         var result = new EvaluationResult(Target, Data, Part, evaluation.Top1, evaluation.Top5, evaluation.Images, evaluation.ImagesPerSecond, evaluation.MeanPayloadBytes);
         WriteJson(terminal, result, EvaluationJson.Default.EvaluationResult);
@@ -88,11 +90,11 @@ internal sealed class EvalVerb : DeviceVerb
     }
 
     /// <summary>A bundle is judged by the very code that answers requests, one image after another.</summary>
-    private Evaluation EvaluateBundle(Split split, ComputeDevice? device, CancellationToken cancellation)
+    private Evaluation EvaluateBundle(Split split, EvaluationOptions options, CancellationToken cancellation)
     {
         Bundle bundle = Bundle.Load(Target);
         ImageSet images = DataSpec.Parse(Data, new ImageSize(bundle.ImageShape[0], bundle.ImageShape[1], bundle.ImageShape[2])).Load(split, Limit);
-        using var runner = new LocalRunner(bundle, new SessionOptions { Precise = Precise, Device = device, Strict = Strict });
+        using var runner = new LocalRunner(bundle, new SessionOptions { Precise = options.Precise, Precision = options.Precision, Device = options.Device, Strict = options.Strict });
         RunReport report = ImageSetRun.Execute(runner, images, null, null, cancellation);
         return new Evaluation(report.Top1, report.Top5, report.Images, report.Images / report.Seconds, report.Samples.Predictions, report.Payload.MeanBytes);
     }

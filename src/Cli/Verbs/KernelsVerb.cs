@@ -1,8 +1,10 @@
 using System.Globalization;
 using CoInference.Cli.Rendering;
 using CoInference.Kernels.Gpu;
+using CoInference.Kernels.Gpu.Layers;
 using CoInference.Kernels.Registry;
 using CoInference.Runtime.Execution;
+using CoInference.Runtime.Profiling;
 using CommandLine;
 
 namespace CoInference.Cli.Verbs;
@@ -19,7 +21,7 @@ internal sealed class KernelsVerb : ComputeVerb
     public string Conv { get; set; } = "";
 
     /// <summary>The feature.</summary>
-    [Option("codec", SetName = "codec", MetaValue = "CxHxW", HelpText = "Time the feature codec instead, on a generated feature, e.g. 64x32x32: every stage against a copy of the same floats.")]
+    [Option("codec", SetName = "codec", MetaValue = "CxHxW", HelpText = "Time the feature codec instead, on a generated feature, e.g. 64x32x32: every stage against a copy of the same floats. With --device, the stages of that device against a copy there.")]
     public string Codec { get; set; } = "";
 
     /// <summary>Bits per symbol.</summary>
@@ -41,6 +43,10 @@ internal sealed class KernelsVerb : ComputeVerb
     /// <summary>Language of the source.</summary>
     [Option("target", Default = "opencl", SetName = "source", MetaValue = "LANGUAGE", HelpText = "With --source: opencl or cuda.")]
     public string Target { get; set; } = "opencl";
+
+    /// <summary>Whether launches are timed.</summary>
+    [Option("launches", SetName = "launches", HelpText = "Time what a launch costs the host instead, one by one and recorded; exit with 3 when it is 10 us or more, or allocates. Needs --device.")]
+    public bool Launches { get; set; }
 
     /// <summary>Channel groups.</summary>
     [Option("groups", MetaValue = "G", HelpText = "Channel groups; overrides g in --conv.")]
@@ -66,12 +72,15 @@ internal sealed class KernelsVerb : ComputeVerb
     public override Task<int> RunAsync(Terminal terminal, CancellationToken cancellation)
     {
         CheckCompute();
+        ProductPrecision[] precisions = [.. Precision.Split(',', StringSplitOptions.TrimEntries).Select(CheckPrecision)];
         if (Source.Length > 0) return Task.FromResult(PrintSource(terminal));
-        if (Device != "cpu" && (Codec.Length > 0 || Choice || Type != "f32")) throw new UsageException($"--device {Device}: --codec, --choice and --dtype i8 time kernels of the CPU.");
+        if (Device != "cpu" && (Choice || Type != "f32")) throw new UsageException($"--device {Device}: --choice and --dtype i8 time kernels of the CPU.");
+        if (Launches && Device == "cpu") throw new UsageException("--launches needs a --device other than cpu.");
         using ComputeDevice? device = OpenDevice();
-        if (Codec.Length > 0) return Task.FromResult(TimeCodec(terminal, cancellation));
+        if (Launches) return Task.FromResult(TimeLaunches(terminal, device!, cancellation));
+        if (Codec.Length > 0) return Task.FromResult(TimeCodec(terminal, device, cancellation));
         if (Choice) return JudgeAsync(terminal, cancellation);
-        if (Conv.Length == 0) throw new UsageException("kernels needs --conv SHAPE, --codec CxHxW, --choice or --source NAME.");
+        if (Conv.Length == 0) throw new UsageException("kernels needs --conv SHAPE, --codec CxHxW, --choice, --launches or --source NAME.");
         if (Type is not ("f32" or "i8")) throw new UsageException($"--dtype {Type}: expected f32 or i8.");
         ConvShape shape = ConvShape.Parse(Conv);
         if (Groups is { } groups) shape = ConvShape.Parse((shape with { Groups = groups }).ToString());
@@ -83,7 +92,7 @@ internal sealed class KernelsVerb : ComputeVerb
         {
             ConvShape layer = shape;
             form = ParseForm(Form, sparsity, ref layer);
-            runs.Add((sparsity, KernelComparison.Run(layer, form, form == WeightForm.Dense ? 0 : sparsity, Threads, Epilogue.Relu, null, Rounds, Precise, device, cancellation)));
+            runs.Add((sparsity, KernelComparison.Run(layer, form, form == WeightForm.Dense ? 0 : sparsity, Threads, Epilogue.Relu, null, Rounds, Precise, device, precisions, cancellation)));
         }
 
         double? breakEven = form != WeightForm.Dense && runs.Count > 1 ? KernelComparison.BreakEven(runs, form) : null;
@@ -93,16 +102,22 @@ internal sealed class KernelsVerb : ComputeVerb
             breakEven,
             [.. runs.SelectMany(run => run.Comparison.Rows.Select(row => KernelRow.Of(row, run.Sparsity)))]);
         WriteJson(terminal, result, KernelRowsJson.Default.KernelRows);
-        if (JsonOnStdout) return Task.FromResult(ExitCode.Done);
+        if (!JsonOnStdout) Write(terminal, runs, form, breakEven, sparsities.Max());
+        KernelTiming[] wrong = [.. runs.SelectMany(run => run.Comparison.Rows).Where(row => !row.IsCorrect)];
+        foreach (KernelTiming row in wrong)
+            terminal.Error(string.Create(CultureInfo.InvariantCulture, $"{row.Kernel} is off the reference by {row.MaxRelativeError:0.0e0} of the largest output; rounding explains {row.ErrorBound:0.0e0}."));
+        return Task.FromResult(wrong.Length == 0 ? ExitCode.Done : ExitCode.Failed);
+    }
+
+    private void Write(Terminal terminal, List<(double Sparsity, KernelComparison Comparison)> runs, WeightForm form, double? breakEven, double sparsest)
+    {
         foreach ((_, KernelComparison comparison) in runs) Write(terminal, comparison);
         if (form != WeightForm.Dense && runs.Count > 1)
         {
             terminal.Line(breakEven is { } share
                 ? $"break-even: {Name(form)} is faster than the best dense kernel from sparsity {Number(share, "0.00")} on"
-                : $"break-even: {Name(form)} is slower than the best dense kernel up to sparsity {Number(sparsities.Max(), "0.##")}");
+                : $"break-even: {Name(form)} is slower than the best dense kernel up to sparsity {Number(sparsest, "0.##")}");
         }
-
-        return Task.FromResult(ExitCode.Done);
     }
 
     private int PrintSource(Terminal terminal)
@@ -207,13 +222,29 @@ internal sealed class KernelsVerb : ComputeVerb
         return ExitCode.Failed;
     }
 
-    private int TimeCodec(Terminal terminal, CancellationToken cancellation)
+    private int TimeLaunches(Terminal terminal, ComputeDevice device, CancellationToken cancellation)
+    {
+        LaunchRows rows = LaunchRows.Measure(device, cancellation);
+        WriteJson(terminal, rows, LaunchRowsJson.Default.LaunchRows);
+        if (!JsonOnStdout)
+        {
+            terminal.Line($"{device.Description.Id} {device.Description.Name}: rounds of {LaunchOverhead.LaunchesPerRound} launches of a small kernel, host time of a launch");
+            terminal.Write(rows.ToTable());
+        }
+
+        LaunchOverhead? slow = rows.Rows.FirstOrDefault(row => !row.MeetsBar);
+        if (slow is null) return ExitCode.Done;
+        terminal.Error(string.Create(CultureInfo.InvariantCulture, $"launches {slow.Way} take {slow.MedianUs:F2} us each and allocate {slow.AllocatedBytes} bytes; the bar is below {LaunchOverhead.BarUs} us and 0 bytes"));
+        return ExitCode.BarMissed;
+    }
+
+    private int TimeCodec(Terminal terminal, ComputeDevice? device, CancellationToken cancellation)
     {
         if (Threads != 1) throw new UsageException("--codec times one thread.");
-        CodecRows rows = CodecRows.Measure(Codec, Bits, Rounds, cancellation);
+        CodecRows rows = CodecRows.Measure(Codec, Bits, Rounds, device, cancellation);
         WriteJson(terminal, rows, CodecRowsJson.Default.CodecRows);
         if (JsonOnStdout) return ExitCode.Done;
-        terminal.Line($"{Codec} floats, 1 thread; bytes read plus bytes written, each once");
+        terminal.Line($"{Codec} floats, {(device is null ? "1 thread" : Device)}; bytes read plus bytes written, each once");
         terminal.Write(rows.ToTable());
         return ExitCode.Done;
     }

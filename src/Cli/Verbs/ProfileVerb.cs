@@ -1,6 +1,7 @@
 using System.Globalization;
 using CoInference.Cli.Rendering;
 using CoInference.Kernels.Gpu;
+using CoInference.Kernels.Gpu.Layers;
 using CoInference.Kernels.Registry;
 using CoInference.Runtime.Execution;
 using CoInference.Runtime.Graphs;
@@ -71,6 +72,7 @@ internal sealed class ProfileVerb : ComputeVerb
     public override async Task<int> RunAsync(Terminal terminal, CancellationToken cancellation)
     {
         CheckCompute();
+        ProductPrecision precision = CheckPrecision();
         if (Batch is < 1 or > 4096) throw new UsageException($"--batch {Batch}: expected 1 to 4096.");
         if (!(Seconds > 0 && Seconds <= 3600)) throw new UsageException($"--seconds {Seconds}: expected above 0, at most 3600.");
         if (Samples < 1 || LayerRuns < 1) throw new UsageException("--samples and --layer-runs: expected at least 1.");
@@ -79,7 +81,7 @@ internal sealed class ProfileVerb : ComputeVerb
         if (Sparsity.FirstOrDefault(sparsity => !(sparsity is > 0 and < 1)) is var wrong && wrong != 0) throw new UsageException($"--sparsity {wrong}: expected above 0, below 1.");
         using ComputeDevice? device = OpenDevice();
         Graph graph = OnnxModel.Load(Model);
-        var session = new SessionOptions { BatchSize = Batch, Threads = Threads, Precise = Precise, Device = device, Strict = Strict };
+        var session = new SessionOptions { BatchSize = Batch, Threads = Threads, Precise = Precise, Precision = precision, Device = device, Strict = Strict };
         if (Tune) session = session with { Chooser = await TuneAsync(terminal, graph, session, cancellation).ConfigureAwait(false) };
         if (Sweep is not null) await SweepAsync(terminal, graph, session, cancellation).ConfigureAwait(false);
         var options = new ProfileOptions

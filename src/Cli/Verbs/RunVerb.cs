@@ -3,6 +3,7 @@ using CoInference.Agent.Online;
 using CoInference.Agent.Online.Live;
 using CoInference.Cli.Rendering;
 using CoInference.Kernels.Gpu;
+using CoInference.Kernels.Gpu.Layers;
 using CoInference.Kernels.Tensors;
 using CoInference.Runtime.Conditions;
 using CoInference.Runtime.Data;
@@ -140,6 +141,7 @@ internal sealed class RunVerb : ComputeVerb
     public override async Task<int> RunAsync(Terminal terminal, CancellationToken cancellation)
     {
         CheckCompute();
+        ProductPrecision precision = CheckPrecision();
         if (Fallback is not ("none" or "device")) throw new UsageException($"--fallback {Fallback}: expected none or device.");
         if (!(Slowdown >= 1 && Slowdown <= 1e6)) throw new UsageException($"--slowdown {Slowdown}: expected 1 to 1000000.");
         if (!(Timeout > 0 && Timeout <= 86400)) throw new UsageException($"--timeout {Timeout}: expected seconds above 0.");
@@ -169,9 +171,9 @@ internal sealed class RunVerb : ComputeVerb
             Recording = recording,
             RequestTimeout = TimeSpan.FromSeconds(Timeout),
         };
-        if (plans is not null) return await DecideAsync(terminal, plans, images, address, client, cancellation).ConfigureAwait(false);
+        if (plans is not null) return await DecideAsync(terminal, plans, images, address, client, precision, cancellation).ConfigureAwait(false);
         using ComputeDevice? device = OpenDevice();
-        using IInferenceRunner runner = Open(bundle!, address, client, device, terminal);
+        using IInferenceRunner runner = Open(bundle!, address, client, device, precision, terminal);
         var description = new RunDescription { Edge = address?.ToString() ?? "", EmulatedLink = link, Slowdown = Slowdown };
         RunReport report = await terminal.ProgressAsync("images", update => Task.Run(
             () => ImageSetRun.Execute(runner, images, description, new ImmediateProgress<int>(done => update((double)done / images.Count, $"{done} of {images.Count}")), cancellation),
@@ -182,7 +184,8 @@ internal sealed class RunVerb : ComputeVerb
     }
 
     /// <summary>Lets a decider choose a target for every request.</summary>
-    private async Task<int> DecideAsync(Terminal terminal, PlanSet plans, ImageSet images, EdgeAddress? address, EdgeClientOptions client, CancellationToken cancellation)
+    private async Task<int> DecideAsync(
+        Terminal terminal, PlanSet plans, ImageSet images, EdgeAddress? address, EdgeClientOptions client, ProductPrecision precision, CancellationToken cancellation)
     {
         if (!Qos.EndsWith("ms", StringComparison.Ordinal) || !double.TryParse(Qos.AsSpan(0, Qos.Length - 2), NumberStyles.Float, CultureInfo.InvariantCulture, out double qos) || !(qos is > 0 and < 1e6))
             throw new UsageException($"--qos {Qos}: expected a time such as 50ms.");
@@ -199,6 +202,7 @@ internal sealed class RunVerb : ComputeVerb
             Edge = address,
             Client = client,
             Precise = Precise,
+            Precision = precision,
             Slowdown = new Slowdown(Slowdown),
             Energy = Energy is null ? EnergyModel.Default : EnergyModel.Load(Energy),
             Meter = meter,
@@ -231,9 +235,9 @@ internal sealed class RunVerb : ComputeVerb
         return Bar(terminal, report.Latency.MedianMs, MaxMs, report.Top1, MinTop1);
     }
 
-    private IInferenceRunner Open(Bundle bundle, EdgeAddress? address, EdgeClientOptions client, ComputeDevice? device, Terminal terminal)
+    private IInferenceRunner Open(Bundle bundle, EdgeAddress? address, EdgeClientOptions client, ComputeDevice? device, ProductPrecision precision, Terminal terminal)
     {
-        var session = new SessionOptions { Threads = Threads, Precise = Precise, Device = device, Strict = Strict };
+        var session = new SessionOptions { Threads = Threads, Precise = Precise, Precision = precision, Device = device, Strict = Strict };
         if (address is null || bundle.Edge is null) return new LocalRunner(bundle, session, new Slowdown(Slowdown));
         return new DeviceRunner(bundle, address, new DeviceRunnerOptions
         {

@@ -3,6 +3,7 @@ using CoInference.Agent.Environments;
 using CoInference.Agent.Search;
 using CoInference.Cli.Rendering;
 using CoInference.Kernels.Gpu;
+using CoInference.Kernels.Gpu.Layers;
 using CoInference.Kernels.Registry;
 using CoInference.Runtime.Data;
 using CoInference.Runtime.Graphs;
@@ -127,11 +128,21 @@ internal sealed class SearchVerb : ComputeVerb
     public double? MaxMs { get; set; }
 
     /// <inheritdoc/>
+    protected override bool UsesDevice => base.UsesDevice || EdgeDevice != "cpu";
+
+    /// <inheritdoc/>
     public override async Task<int> RunAsync(Terminal terminal, CancellationToken cancellation)
     {
         CheckCompute();
+        ProductPrecision precision = CheckPrecision();
         using ComputeDevice? device = OpenDevice(), edge = OpenDevice("edge-device", EdgeDevice);
-        SearchRequest request = Request(terminal, cancellation) with { Device = device, EdgeDevice = edge, Strict = Strict };
+        SearchRequest request = Request(terminal, cancellation) with
+        {
+            Device = device,
+            EdgeDevice = edge,
+            Strict = Strict,
+            Precision = precision,
+        };
         SearchOutcome outcome = await SearchAsync(terminal, request, cancellation).ConfigureAwait(false);
         WriteJson(terminal, outcome.Report.Serialize());
         if (!JsonOnStdout) ReportFiles.Show(terminal, outcome.Report);

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Net;
 using CoInference.Cli.Rendering;
 using CoInference.Kernels.Gpu;
+using CoInference.Kernels.Gpu.Layers;
 using CoInference.Runtime.Execution;
 using CoInference.Runtime.Plans;
 using CoInference.Runtime.Transport;
@@ -110,6 +111,7 @@ internal sealed class ServeVerb : ComputeVerb
     public override async Task<int> RunAsync(Terminal terminal, CancellationToken cancellation)
     {
         CheckCompute();
+        ProductPrecision precision = CheckPrecision();
         CheckLimits();
         EdgeAddress address = EdgeAddress.Parse(Listen);
         EdgeAddress? metrics = Metrics is null ? null : EdgeAddress.Parse(Metrics);
@@ -118,7 +120,7 @@ internal sealed class ServeVerb : ComputeVerb
         using ServerTls? tls = TlsCert is null ? null : ServerTls.Load(TlsCert, TlsKey, TlsOptions.Password(TlsPasswordFile), TlsClientCa);
         AccessToken? token = TlsOptions.Token(TokenFile, TokenEnv);
         using ComputeDevice? device = OpenDevice();
-        using var server = new EdgeServer(plans, address, Options(terminal, tls, token, device));
+        using var server = new EdgeServer(plans, address, Options(terminal, tls, token, device, precision));
         if (!IsLoopback(address) && (tls is null || (token is null && TlsClientCa is null)))
             terminal.Warn($"{server.Address} can be reached from the network {(tls is null ? "without TLS" : "by anyone who has the bundle: name a token or --tls-client-ca")}");
         foreach (BatchTime batch in server.BatchTimes)
@@ -136,9 +138,9 @@ internal sealed class ServeVerb : ComputeVerb
     private static bool IsLoopback(EdgeAddress address) =>
         address.Host == "localhost" || (IPAddress.TryParse(address.Host, out IPAddress? number) && IPAddress.IsLoopback(number));
 
-    private EdgeServerOptions Options(Terminal terminal, ServerTls? tls, AccessToken? token, ComputeDevice? device) => new()
+    private EdgeServerOptions Options(Terminal terminal, ServerTls? tls, AccessToken? token, ComputeDevice? device, ProductPrecision precision) => new()
     {
-        Session = new SessionOptions { Threads = Threads, Precise = Precise, Device = device, Strict = Strict },
+        Session = new SessionOptions { Threads = Threads, Precise = Precise, Precision = precision, Device = device, Strict = Strict },
         Concurrency = Concurrency,
         Tls = tls,
         Token = token,

@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Json.Serialization.Metadata;
 using CoInference.Cli.Rendering;
 using CoInference.Kernels.Gpu;
+using CoInference.Kernels.Gpu.Layers;
 using CoInference.Kernels.Ilgpu;
 using CoInference.Runtime.Execution;
 using CoInference.Runtime.Plans;
@@ -72,6 +73,37 @@ internal abstract class DeviceVerb : Verb
     /// <summary>Whether kernels with a larger rounding error are left out.</summary>
     [Option("precise", HelpText = PreciseHelp)]
     public bool Precise { get; set; }
+
+    /// <summary>To what factors may be rounded.</summary>
+    [Option("precision", Default = "fp32", MetaValue = "P", HelpText = "To what a --device may round the factors of convolutions, for tensor cores: fp32 (not at all), tf32, bf16 or fp16 ('kernels' takes a list). Sums are fp32 always.")]
+    public string Precision { get; set; } = "fp32";
+
+    /// <summary>Whether anything runs on a device other than the CPU.</summary>
+    protected virtual bool UsesDevice => Device != "cpu";
+
+    /// <summary>Reads <c>--precision</c>.</summary>
+    /// <exception cref="UsageException">It is none of the four, or asks the CPU or precise kernels for rounding.</exception>
+    protected ProductPrecision CheckPrecision() => CheckPrecision(Precision);
+
+    /// <summary>The precision of a name.</summary>
+    /// <exception cref="UsageException">There is no such precision, or the CPU or precise kernels are asked for rounding.</exception>
+    protected ProductPrecision CheckPrecision(string name)
+    {
+        ProductPrecision precision = ParsePrecision(name);
+        if (precision == ProductPrecision.Float32) return precision;
+        if (!UsesDevice) throw new UsageException($"--precision {name}: kernels of the CPU do not round; it needs another --device.");
+        if (Precise) throw new UsageException($"--precision {name}: --precise leaves out the kernels that round.");
+        return precision;
+    }
+
+    private static ProductPrecision ParsePrecision(string name) => name switch
+    {
+        "fp32" => ProductPrecision.Float32,
+        "tf32" => ProductPrecision.Tf32,
+        "bf16" => ProductPrecision.BFloat16,
+        "fp16" => ProductPrecision.Float16,
+        _ => throw new UsageException($"--precision {name}: expected fp32, tf32, bf16 or fp16."),
+    };
 
     /// <summary>Opens the device of <c>--device</c>.</summary>
     /// <returns>null for the CPU.</returns>

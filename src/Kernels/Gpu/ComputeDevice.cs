@@ -9,7 +9,8 @@ namespace CoInference.Kernels.Gpu;
 /// <param name="ComputeUnits">Multiprocessors, compute units or cores.</param>
 /// <param name="MaxBufferBytes">Size of the largest buffer in bytes.</param>
 /// <param name="HasWarps">Whether threads can exchange values within a warp or sub-group.</param>
-public sealed record DeviceLimits(int MaxGroupThreads, long SharedBytes, int ComputeUnits, long MaxBufferBytes, bool HasWarps = false);
+/// <param name="HasMatrixUnits">Whether tensor cores do the products of rounded factors.</param>
+public sealed record DeviceLimits(int MaxGroupThreads, long SharedBytes, int ComputeUnits, long MaxBufferBytes, bool HasWarps = false, bool HasMatrixUnits = false);
 
 /// <summary>A GPU or another device with memory of its own that runs kernels in the order of their launches.</summary>
 /// <remarks>One caller at a time: whoever shares a device holds <see cref="Gate"/> from the first copy to the last. A failed call throws <see cref="DeviceException"/> and leaves other devices as they were.</remarks>

@@ -1,4 +1,7 @@
 using System.Numerics.Tensors;
+using System.Runtime.InteropServices;
+using CoInference.Kernels.Gpu;
+using CoInference.Kernels.Gpu.Layers;
 using CoInference.Kernels.Simd.Codec;
 using CoInference.Kernels.Tensors;
 using CoInference.Runtime.Execution;
@@ -72,6 +75,12 @@ public sealed record CodecComparison(TensorShape FeatureShape, IReadOnlyList<Cod
         foreach (int count in bits) Add(stages, samples, count, feature, restored);
         foreach ((_, _, _, Action work) in stages) Timing.WarmUp(work, Warm, cancellation);
         double[][] times = InterleavedTimer.Measure([.. stages.Select(stage => InterleavedTimer.OnHost(stage.Work))], rounds, cancellation);
+        return Summarize(shape, stages.ConvertAll(stage => (stage.Name, stage.Bits, stage.Bytes)), times);
+    }
+
+    // The first stage is the copy that the others are measured by.
+    private static CodecComparison Summarize(TensorShape shape, List<(string Name, int Bits, long Bytes)> stages, double[][] times)
+    {
         double copyRate = stages[0].Bytes / InterleavedTimer.Quantile(times[0], 0.5);
         return new CodecComparison(shape, [.. stages.Select((stage, i) =>
         {
@@ -79,8 +88,82 @@ public sealed record CodecComparison(TensorShape FeatureShape, IReadOnlyList<Cod
             double rate = stage.Bytes / median;
             return new CodecStageTiming(
                 stage.Name, stage.Bits, stage.Bytes, median, InterleavedTimer.Quantile(times[i], 0.1), InterleavedTimer.Quantile(times[i], 0.9),
-                rate / 1e3, rate / copyRate, feature.Length / median);
+                rate / 1e3, rate / copyRate, shape.Count / median);
         })]);
+    }
+
+    /// <summary>As on the CPU, for what a device does of the codec: ranges, quantize and pack, unpack and dequantize. By the device's clock, against a copy within its memory.</summary>
+    /// <param name="device">The device; the caller holds its gate where it is shared.</param>
+    /// <param name="channels">Channels.</param>
+    /// <param name="height">Rows of a channel.</param>
+    /// <param name="width">Values of a row.</param>
+    /// <param name="bits">Numbers of bits per symbol, each 1 to 8.</param>
+    /// <param name="rounds">Samples per stage, interleaved.</param>
+    /// <param name="cancellation">Stops between samples.</param>
+    /// <exception cref="ArgumentException">A number is out of range.</exception>
+    /// <exception cref="DeviceException">The device has not enough memory, or was lost.</exception>
+    /// <exception cref="InvalidDataException">The device packs other bytes than the CPU, or restores other values.</exception>
+    /// <exception cref="OperationCanceledException">The run was cancelled.</exception>
+    public static CodecComparison RunOnDevice(
+        ComputeDevice device, int channels, int height, int width, IReadOnlyList<int> bits, int rounds = DefaultRounds, CancellationToken cancellation = default)
+    {
+        ArgumentNullException.ThrowIfNull(device);
+        ArgumentNullException.ThrowIfNull(bits);
+        ArgumentOutOfRangeException.ThrowIfLessThan(rounds, 1);
+        if (bits.Any(count => count is < 1 or > 8)) throw new ArgumentException("Symbols have 1 to 8 bits.", nameof(bits));
+        var shape = new TensorShape(1, channels, height, width);
+        var samples = new FeatureSamples(Generate(shape, CalibrationImages), shape);
+        float[] feature = Generate(shape, 1, firstImage: CalibrationImages);
+        long floatBytes = (long)feature.Length * sizeof(float);
+        var memory = new List<IDisposable>();
+        try
+        {
+            // A copy moves whole fours; a feature of fewer values has nothing to time.
+            int quads = feature.Length / 4 * 4;
+            if (quads == 0) throw new ArgumentException($"A feature of {feature.Length} values is too small to time.", nameof(width));
+            DeviceView<float> source = Keep(DeviceMemory.Upload<float>(device, feature)).View<float>(), target = Keep(device.Allocate(floatBytes)).View<float>();
+            var stages = new List<(string Name, int Bits, long Bytes, DeviceLaunch Launch)>();
+            stages.Add(("copy", 32, 2L * sizeof(float) * quads, Keep(DevicePeakKernels.Copy(device, source with { Length = quads }, target with { Length = quads }))));
+            stages.Add(("range", 32, floatBytes, Keep(new DeviceRanges(device, source, 1, channels, perChannel: true)).Launch));
+            foreach (int count in bits)
+            {
+                FeatureCodec codec = FeatureCodec.Calibrate(samples, new CodecDecision(channels, channels, count, EntropyCoded: false));
+                DeviceQuantizer quantizer = Keep(DeviceFeatureCodec.Quantizer(codec, device));
+                DeviceLaunch pack = Keep(quantizer.Pack(source)), unpack = Keep(quantizer.Unpack(target));
+                pack.Run();
+                unpack.Run();
+                RequireSameAsCpu(codec, quantizer, target, feature);
+                stages.Add(("quantize + pack", count, floatBytes + quantizer.PackedBytes, pack));
+                stages.Add(("unpack + dequantize", count, quantizer.PackedBytes + floatBytes, unpack));
+            }
+
+            double[][] times = InterleavedTimer.Measure([.. stages.Select(stage => DevicePeaks.OnDevice(device, stage.Launch))], rounds, cancellation);
+            return Summarize(shape, stages.ConvertAll(stage => (stage.Name, stage.Bits, stage.Bytes)), times);
+        }
+        finally
+        {
+            for (int i = memory.Count - 1; i >= 0; i--) memory[i].Dispose();
+        }
+
+        T Keep<T>(T owned)
+            where T : IDisposable
+        {
+            memory.Add(owned);
+            return owned;
+        }
+    }
+
+    private static void RequireSameAsCpu(FeatureCodec codec, DeviceQuantizer quantizer, DeviceView<float> restored, float[] feature)
+    {
+        byte[] packed = new byte[quantizer.PackedBytes], expected = new byte[codec.MaxPayloadBytes];
+        quantizer.Read(packed);
+        codec.Encode(feature, expected, out EntropyMode coder);
+        float[] values = new float[feature.Length], decoded = new float[feature.Length];
+        restored.Buffer.Read(MemoryMarshal.AsBytes(values.AsSpan()));
+        codec.Decode(expected, coder, decoded);
+        if (!packed.AsSpan().SequenceEqual(expected)) throw new InvalidDataException($"{codec.Decision.Bits} bits: the device packs other bytes than the CPU.");
+        if (!MemoryMarshal.AsBytes(values.AsSpan()).SequenceEqual(MemoryMarshal.AsBytes(decoded.AsSpan())))
+            throw new InvalidDataException($"{codec.Decision.Bits} bits: the device restores other values than the CPU.");
     }
 
     private static unsafe void Add(List<(string Name, int Bits, long Bytes, Action Work)> stages, FeatureSamples samples, int bits, float[] feature, float[] restored)

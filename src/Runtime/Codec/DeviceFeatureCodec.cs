@@ -37,9 +37,7 @@ public sealed class DeviceFeatureCodec : IDisposable
         _symbols = new byte[sendsSymbols ? codec.SymbolCount : 0];
         if (!parameters.IsRaw)
         {
-            QuantizerRange[] ranges = [.. parameters.Minimum.Zip(parameters.Step, (minimum, step) =>
-                new QuantizerRange(CodecParameters.Inverse(step), CodecParameters.Offset(minimum, step), step, minimum))];
-            _quantizer = new DeviceQuantizer(device, Pixels, parameters.Kept, ranges, 1 << codec.Decision.Bits, sendsSymbols ? 8 : codec.Decision.Bits);
+            _quantizer = Quantizer(codec, device);
             _pack = _quantizer.Pack(feature);
             _restore = _quantizer.Unpack(feature);
         }
@@ -106,6 +104,17 @@ public sealed class DeviceFeatureCodec : IDisposable
         }
 
         _rebuild?.Run();
+    }
+
+    /// <summary>What quantizes and restores the planes of a codec that is not raw.</summary>
+    /// <exception cref="DeviceException">Out of memory.</exception>
+    internal static DeviceQuantizer Quantizer(FeatureCodec codec, ComputeDevice device)
+    {
+        CodecParameters parameters = codec.Parameters;
+        QuantizerRange[] ranges = [.. parameters.Minimum.Zip(parameters.Step, (minimum, step) =>
+            new QuantizerRange(CodecParameters.Inverse(step), CodecParameters.Offset(minimum, step), step, minimum))];
+        int pixels = codec.FeatureShape.Count / codec.Decision.TotalChannels;
+        return new DeviceQuantizer(device, pixels, parameters.Kept, ranges, 1 << codec.Decision.Bits, parameters.Entropy is null ? codec.Decision.Bits : 8);
     }
 
     /// <inheritdoc/>

@@ -1,4 +1,5 @@
 using CoInference.Kernels.Gpu;
+using CoInference.Kernels.Gpu.Layers;
 using CoInference.Runtime.Execution;
 
 namespace CoInference.Runtime.Data;
@@ -21,6 +22,9 @@ public sealed record EvaluationOptions
     /// <summary>As <see cref="SessionOptions.Precise"/>.</summary>
     public bool Precise { get; init; }
 
+    /// <summary>As <see cref="SessionOptions.Precision"/>.</summary>
+    public ProductPrecision Precision { get; init; }
+
     /// <summary>As <see cref="SessionOptions.Device"/>; the workers' sessions share it.</summary>
     public ComputeDevice? Device { get; init; }
 
@@ -28,7 +32,7 @@ public sealed record EvaluationOptions
     public bool Strict { get; init; }
 
     /// <summary>Options of a session.</summary>
-    internal SessionOptions Sessions => new() { BatchSize = BatchSize, Chooser = Chooser, Precise = Precise, Device = Device, Strict = Strict };
+    internal SessionOptions Sessions => new() { BatchSize = BatchSize, Chooser = Chooser, Precise = Precise, Precision = Precision, Device = Device, Strict = Strict };
 }
 
 /// <summary>What a network got right.</summary>

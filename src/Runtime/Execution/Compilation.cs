@@ -17,7 +17,7 @@ internal sealed record Compilation(Graph Graph, ExecutionPlan? Plan, SessionValu
         int batch = options.BatchSize / repeats;
         Graph simplified = GraphLowering.IsReadyFor(graph) ? graph : GraphSimplifier.Simplify(WithBatch(graph, batch), batch);
         IReadOnlyDictionary<string, ValueSpec> values = ShapeInference.Infer(simplified, null, batch);
-        var context = new PlanContext(options.EffectiveThreads, options.Chooser, options.ForcedKernel, options.Precise, options.Device, options.Strict, options.KeepsOutputOnDevice);
+        var context = new PlanContext(options.EffectiveThreads, options.Chooser, options.ForcedKernel, options.Precise, options.Device, options.Strict, options.KeepsOutputOnDevice, options.Precision, options.TakesInputOnDevice);
         OperationList? operations = GraphLowering.Lower(simplified, values, context, options.Reference);
         ExecutionPlan? plan = operations is null ? null : ExecutionPlan.Create(operations, context);
         return new Compilation(

@@ -13,19 +13,33 @@ internal static class DeviceKernelChoice
     // What a unit of DeviceConvKernel.Cost takes on a device of a teraflop per second. Only ratios matter to the choice.
     private const double MicrosecondsPerUnit = 2e-6, LaunchMicroseconds = 5;
 
+    /// <summary>The rows that a session may use.</summary>
+    /// <param name="precise">Whether rows with a rounding error beyond that of summation are left out.</param>
+    /// <param name="precisions">To what factors may be rounded.</param>
+    public static IEnumerable<DeviceConvKernel> Rows(bool precise, params IReadOnlyCollection<ProductPrecision> precisions) =>
+        DeviceConvKernels.Within(precisions).Where(kernel => !precise || kernel.ErrorUnits is null);
+
     /// <summary>Every row that can run a layer, sparse forms included when the weights have the zeros for them.</summary>
-    public static IReadOnlyList<StepVariant> Convolutions(ComputeDevice device, ConvShape shape, Epilogue epilogue, WeightZeros zeros, KernelChooser chooser)
+    /// <param name="device">The device.</param>
+    /// <param name="rows">The rows to choose from; see <see cref="Rows"/>.</param>
+    /// <param name="shape">The layer.</param>
+    /// <param name="epilogue">What is fused into the store.</param>
+    /// <param name="zeros">Zeros of its weights.</param>
+    /// <param name="chooser">Source of measured times.</param>
+    public static IReadOnlyList<StepVariant> Convolutions(
+        ComputeDevice device, IEnumerable<DeviceConvKernel> rows, ConvShape shape, Epilogue epilogue, WeightZeros zeros, KernelChooser chooser)
     {
-        StepVariant[] all = [.. AllConvolutions(device, shape, epilogue, zeros, chooser)];
+        StepVariant[] all = [.. AllConvolutions(device, rows, shape, epilogue, zeros, chooser)];
         StepVariant[] measured = [.. all.Where(variant => chooser.MeasuredMicroseconds(variant.ConvolutionKey) is not null)];
         return measured.Length > 0 ? measured : all;
     }
 
     /// <summary>As <see cref="Convolutions"/>, with the rows that nobody measured.</summary>
-    public static IEnumerable<StepVariant> AllConvolutions(ComputeDevice device, ConvShape shape, Epilogue epilogue, WeightZeros zeros, KernelChooser chooser)
+    public static IEnumerable<StepVariant> AllConvolutions(
+        ComputeDevice device, IEnumerable<DeviceConvKernel> rows, ConvShape shape, Epilogue epilogue, WeightZeros zeros, KernelChooser chooser)
     {
         ActivationLayout[] inputs = epilogue.HasResidual ? [ActivationLayout.Nchw, ActivationLayout.Nchw] : [ActivationLayout.Nchw];
-        foreach (DeviceConvKernel kernel in DeviceConvKernels.All)
+        foreach (DeviceConvKernel kernel in rows)
         {
             double density = kernel.Form switch
             {

@@ -28,7 +28,7 @@ internal sealed class ExecutionPlan
         Operation[] operations = [.. list.Operations];
         StepVariant[] variants = context.Device is null ? LayoutAssignment.Assign(operations, context) : DeviceAssignment.Assign(operations, context);
         var plan = new ExecutionPlan(context);
-        foreach (PlanValue input in list.Inputs) plan.Inputs.Add(plan.Define(input, ActivationLayout.Nchw, new Storage()));
+        foreach (PlanValue input in list.Inputs) plan.Inputs.Add(plan.Define(input, ActivationLayout.Nchw, new Storage { IsOnDevice = context.TakesInput }));
         for (int i = 0; i < operations.Length; i++) plan.Append(operations[i], variants[i]);
         foreach (PlanValue output in list.Outputs) plan.Outputs.Add(plan.Obtain(output, ActivationLayout.Nchw, onDevice: context.KeepsOutput));
         return plan;

@@ -1,5 +1,6 @@
 using CoInference.Kernels.Devices;
 using CoInference.Kernels.Gpu;
+using CoInference.Kernels.Gpu.Layers;
 using CoInference.Kernels.Registry;
 
 namespace CoInference.Runtime.Execution;
@@ -80,6 +81,7 @@ public sealed record KernelComparison(ConvShape Shape, IReadOnlyList<KernelTimin
     /// <param name="rounds">Samples per kernel.</param>
     /// <param name="precise">Whether kernels with a rounding error beyond that of summation are left out.</param>
     /// <param name="device">A device whose kernels are compared, by its own clock; null for those of the CPU.</param>
+    /// <param name="precisions">To what kernels of the device may round factors; null for not at all. Those that do not round are compared always.</param>
     /// <param name="cancellation">Stops between samples.</param>
     /// <exception cref="DeviceException">The device has not enough memory, or was lost.</exception>
     /// <exception cref="ArgumentException">The shape is invalid or a number is out of range.</exception>
@@ -94,6 +96,7 @@ public sealed record KernelComparison(ConvShape Shape, IReadOnlyList<KernelTimin
         int rounds = DefaultRounds,
         bool precise = false,
         ComputeDevice? device = null,
+        IReadOnlyCollection<ProductPrecision>? precisions = null,
         CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(shape);
@@ -105,14 +108,15 @@ public sealed record KernelComparison(ConvShape Shape, IReadOnlyList<KernelTimin
         chooser ??= KernelChooser.Default;
 
         var layer = new RandomLayer(shape, epilogue, form, 1 - sparsity);
+        IEnumerable<DeviceConvKernel> rowsOfDevice = DeviceKernelChoice.Rows(precise, precisions ?? []);
         IReadOnlyList<StepVariant> offered = device is null
             ? chooser.Convolutions(shape, epilogue, layer.Zeros, threads, precise)
-            : DeviceKernelChoice.Convolutions(device, shape, epilogue, layer.Zeros, chooser);
+            : DeviceKernelChoice.Convolutions(device, rowsOfDevice, shape, epilogue, layer.Zeros, chooser);
         string picked = offered.MinBy(variant => variant.Microseconds)?.Kernel
             ?? throw new NotSupportedException($"No kernel of this build runs convolution {shape}{(device is null ? "" : $" on {device.Description.Id}")}.");
         StepVariant[] candidates = device is null
             ? [.. chooser.AllConvolutions(shape, epilogue, layer.Zeros, threads, precise)]
-            : [.. DeviceKernelChoice.AllConvolutions(device, shape, epilogue, layer.Zeros, chooser)];
+            : [.. DeviceKernelChoice.AllConvolutions(device, rowsOfDevice, shape, epilogue, layer.Zeros, chooser)];
         using WorkerSet? own = threads > 1 ? new WorkerSet(threads) : null;
         WorkerSet workers = own ?? WorkerSet.Single;
         LayerRun[] runs = [.. candidates.Select(candidate => LayerRun.Create(layer, candidate, workers))];
@@ -121,7 +125,7 @@ public sealed record KernelComparison(ConvShape Shape, IReadOnlyList<KernelTimin
         try
         {
             errors = [.. runs.Select(run => run.MaxRelativeError())];
-            bounds = [.. runs.Select(run => run.ErrorBound(layer))];
+            bounds = [.. runs.Select(run => run.ErrorBound())];
             samples = InterleavedTimer.Measure([.. runs.Select(run => (Func<int, double>)run.Sample)], rounds, cancellation);
         }
         finally

@@ -1,4 +1,5 @@
 using CoInference.Kernels.Devices;
+using CoInference.Kernels.Gpu.Layers;
 using CoInference.Kernels.Registry;
 using CoInference.Runtime.Graphs;
 
@@ -33,8 +34,8 @@ public static class KernelTuner
         var layers = new Dictionary<string, (ConvOperation Layer, StepVariant[] Candidates, PlanContext Context)>(StringComparer.Ordinal);
         foreach (StepSpec step in steps)
         {
-            if (step.Recipe is not { Operation: ConvOperation layer, Threads: var threads, Variant: var variant }) continue;
-            var context = new PlanContext(threads, chooser, null, Device: variant.Device?.Device);
+            if (step.Recipe is not { Operation: ConvOperation layer, Threads: var threads, Variant: var variant, Precision: var precision }) continue;
+            var context = new PlanContext(threads, chooser, null, Device: variant.Device?.Device, Precision: precision);
             StepVariant[] candidates = Candidates(layer.Shape, layer.Epilogue, layer.Weights.Zeros, context);
             string missing = string.Join('\n', candidates.Select(candidate => candidate.ConvolutionKey).Where(key => chooser.MeasuredMicroseconds(key) is null));
             if (missing.Length > 0) layers.TryAdd(missing, (layer, candidates, context));
@@ -80,7 +81,12 @@ public static class KernelTuner
     private static StepVariant[] Candidates(ConvShape shape, Epilogue epilogue, WeightZeros zeros, PlanContext context)
     {
         const double Hopeless = 6;
-        if (context.Device is { } device) return [.. DeviceKernelChoice.AllConvolutions(device, shape, epilogue, zeros, context.Chooser)];
+        if (context.Device is { } device)
+        {
+            IEnumerable<DeviceConvKernel> rows = DeviceKernelChoice.Rows(precise: false, context.Precision);
+            return [.. DeviceKernelChoice.AllConvolutions(device, rows, shape, epilogue, zeros, context.Chooser)];
+        }
+
         StepVariant[] all = [.. context.Chooser.AllConvolutions(shape, epilogue, zeros, context.Threads, precise: false)];
         double Estimate(StepVariant variant) => variant.Convolution!.Kernel.EstimateMicroseconds(shape, variant.Convolution.Density);
         double best = all.Min(Estimate);

@@ -11,7 +11,13 @@ namespace CoInference.Runtime.Execution;
 internal abstract class LayerRun : IDisposable
 {
     /// <summary>The kernel's stated error in the units of <see cref="ConvKernel.ErrorUnits"/>; null when it sums products.</summary>
-    protected virtual double? ErrorUnits => null;
+    protected abstract double? ErrorUnits { get; }
+
+    /// <summary>Largest relative error of a rounded factor; 0 when none is rounded.</summary>
+    protected virtual double FactorRoundoff => 0;
+
+    /// <summary>What is run.</summary>
+    protected abstract RandomLayer Layer { get; }
 
     /// <summary>What the output should be, in the layout of the output.</summary>
     protected abstract ReadOnlySpan<float> Expected { get; }
@@ -26,12 +32,12 @@ internal abstract class LayerRun : IDisposable
     public abstract double Sample(int runs);
 
     /// <summary>Largest difference that rounding may make, as <see cref="MaxRelativeError"/> states it: the kernel's own bound, or that of summation in any order.</summary>
-    public double ErrorBound(RandomLayer layer)
+    public double ErrorBound()
     {
-        double unit = Math.ScaleB(1, -24), scale = layer.RoundingScale, largest = layer.LargestOutput;
-        ConvShape shape = layer.Shape;
+        double unit = Math.ScaleB(1, -24), scale = Layer.RoundingScale, largest = Layer.LargestOutput;
+        ConvShape shape = Layer.Shape;
         int terms = shape.WeightCount / shape.OutChannels;
-        double bound = (ErrorUnits ?? 2 * (Math.Sqrt(terms) + 4)) * unit * scale;
+        double bound = (((ErrorUnits ?? 2 * (Math.Sqrt(terms) + 4)) * unit) + (2 * FactorRoundoff)) * scale;
         return largest == 0 ? bound : bound / largest;
     }
 
@@ -42,10 +48,16 @@ internal abstract class LayerRun : IDisposable
         double difference = 0;
         ReadOnlySpan<float> expected = Expected;
         ReadOnlySpan<float> actual = Compute();
-        for (int i = 0; i < expected.Length; i++)
+        int length = expected.Length / Layer.Shape.Batch;
+        foreach (int image in Layer.CheckedImages)
         {
-            largest = Math.Max(largest, Math.Abs(expected[i]));
-            difference = Math.Max(difference, Math.Abs(expected[i] - (double)actual[i]));
+            for (int i = image * length; i < (image + 1) * length; i++)
+            {
+                // A difference that is no number is no small one.
+                double error = Math.Abs(expected[i] - (double)actual[i]);
+                largest = Math.Max(largest, Math.Abs(expected[i]));
+                difference = double.IsNaN(error) ? double.PositiveInfinity : Math.Max(difference, error);
+            }
         }
 
         return largest == 0 ? difference : difference / largest;
@@ -72,6 +84,7 @@ internal abstract class LayerRun : IDisposable
         public CpuLayerRun(RandomLayer layer, StepVariant candidate, WorkerSet workers)
         {
             _prepared = candidate.Convolution!.Kernel.Prepare(layer.Shape, layer.Epilogue, layer.Weights, layer.Bias);
+            Layer = layer;
             ErrorUnits = candidate.Convolution.Kernel.ErrorUnits;
             _input = layer.InputIn(candidate.Inputs[0]);
             _residual = layer.Epilogue.HasResidual ? layer.ResidualIn(candidate.Outputs[0]) : null;
@@ -82,6 +95,8 @@ internal abstract class LayerRun : IDisposable
         }
 
         protected override double? ErrorUnits { get; }
+
+        protected override RandomLayer Layer { get; }
 
         protected override ReadOnlySpan<float> Expected => _expected.Values<float>();
 
@@ -108,15 +123,15 @@ internal abstract class LayerRun : IDisposable
         private readonly List<IDisposable> _memory = [];
         private readonly DeviceBuffer _output;
         private readonly LaunchStep _step;
-        private readonly RandomLayer _layer;
+        private readonly DeviceConvKernel _kernel;
 
         public DeviceLayerRun(RandomLayer layer, DeviceCandidate candidate)
         {
-            (_layer, _device) = (layer, candidate.Device);
+            (Layer, _device, _kernel) = (layer, candidate.Device, candidate.Kernel!);
             using Lock.Scope turn = _device.Gate.EnterScope();
             try
             {
-                DeviceConvLayer weights = Keep(candidate.Kernel!.Prepare(_device, layer.Shape, layer.Epilogue, layer.Weights, layer.Bias));
+                DeviceConvLayer weights = Keep(_kernel.Prepare(_device, layer.Shape, layer.Epilogue, layer.Weights, layer.Bias));
                 DeviceView<float> input = Keep(DeviceMemory.Upload<float>(_device, layer.Input.Values<float>())).View<float>();
                 DeviceView<float> residual = layer.Epilogue.HasResidual ? Keep(DeviceMemory.Upload<float>(_device, layer.Residual.Values<float>())).View<float>() : default;
                 _output = Keep(_device.Allocate(layer.Expected.Bytes.Length));
@@ -129,7 +144,13 @@ internal abstract class LayerRun : IDisposable
             }
         }
 
-        protected override ReadOnlySpan<float> Expected => _layer.Expected.Values<float>();
+        protected override double? ErrorUnits => _kernel.ErrorUnits;
+
+        protected override double FactorRoundoff => _kernel.FactorRoundoff;
+
+        protected override RandomLayer Layer { get; }
+
+        protected override ReadOnlySpan<float> Expected => Layer.Expected.Values<float>();
 
         public override double Sample(int runs)
         {
@@ -150,9 +171,11 @@ internal abstract class LayerRun : IDisposable
         protected override ReadOnlySpan<float> Compute()
         {
             Sample(1);
-            var values = new float[_layer.Expected.Count];
+            var values = new float[Layer.Expected.Count];
+            int length = values.Length / Layer.Shape.Batch;
             using Lock.Scope turn = _device.Gate.EnterScope();
-            _output.Read(System.Runtime.InteropServices.MemoryMarshal.AsBytes(values.AsSpan()));
+            foreach (int image in Layer.CheckedImages)
+                _output.Read(System.Runtime.InteropServices.MemoryMarshal.AsBytes(values.AsSpan(image * length, length)), (long)sizeof(float) * image * length);
             return values;
         }
 

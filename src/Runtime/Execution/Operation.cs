@@ -86,7 +86,7 @@ internal abstract class Operation(string node, string op)
             Device = variant.Device?.Device.Description.Id ?? "cpu",
             Bytes = bytes,
             EstimatedMicroseconds = variant.Microseconds,
-            Recipe = new StepRecipe(this, variant, context.Threads),
+            Recipe = new StepRecipe(this, variant, context.Threads, context.Precision),
         };
     }
 
@@ -110,7 +110,11 @@ internal abstract class Operation(string node, string op)
 }
 
 /// <summary>What a spec needs to rebuild its step alone.</summary>
-internal sealed record StepRecipe(Operation Operation, StepVariant Variant, int Threads);
+/// <param name="Operation">What is computed.</param>
+/// <param name="Variant">How.</param>
+/// <param name="Threads">Threads it was planned for.</param>
+/// <param name="Precision">As of the plan.</param>
+internal sealed record StepRecipe(Operation Operation, StepVariant Variant, int Threads, ProductPrecision Precision);
 
 /// <summary>What planning depends on besides the graph.</summary>
 /// <param name="Threads">Threads that share a step.</param>
@@ -120,8 +124,11 @@ internal sealed record StepRecipe(Operation Operation, StepVariant Variant, int 
 /// <param name="Device">A device that runs what it has kernels for; null for the CPU alone.</param>
 /// <param name="Strict">Whether an operation without a kernel for the device is an error.</param>
 /// <param name="KeepsOutput">Whether outputs stay on the device.</param>
+/// <param name="Precision">To what kernels of the device may round the factors of products.</param>
+/// <param name="TakesInput">Whether inputs lie on the device from the start.</param>
 internal sealed record PlanContext(
-    int Threads, KernelChooser Chooser, string? ForcedKernel, bool Precise = false, ComputeDevice? Device = null, bool Strict = false, bool KeepsOutput = false);
+    int Threads, KernelChooser Chooser, string? ForcedKernel, bool Precise = false, ComputeDevice? Device = null, bool Strict = false, bool KeepsOutput = false,
+    ProductPrecision Precision = ProductPrecision.Float32, bool TakesInput = false);
 
 /// <summary>What runs a step on a device.</summary>
 /// <param name="Device">The device.</param>

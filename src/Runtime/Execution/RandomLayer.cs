@@ -8,6 +8,8 @@ namespace CoInference.Runtime.Execution;
 /// <summary>Random data of a layer, row-major, and what the reference makes of it.</summary>
 internal sealed class RandomLayer
 {
+    // What the scalar reference does in about a second.
+    private const long MostReferenceProducts = 1L << 30;
     private readonly PlanValue _input;
     private readonly PlanValue _output;
 
@@ -22,7 +24,14 @@ internal sealed class RandomLayer
         Expected = new Tensor(ElementType.Float32, Residual.Shape);
         RandomWeights.Fill(Input.Values<float>());
         if (epilogue.HasResidual) RandomWeights.Fill(Residual.Values<float>());
-        ReferenceConv.Run(shape, epilogue, Input.Values<float>(), Weights, Bias, Residual.Values<float>(), Expected.Values<float>());
+        CheckedImages = shape.MultiplyAdds <= MostReferenceProducts || shape.Batch <= 2 ? [.. Enumerable.Range(0, shape.Batch)] : [0, shape.Batch - 1];
+        ConvShape one = shape with { Batch = 1 };
+        foreach (int image in CheckedImages)
+        {
+            Span<float> residual = ImageOf(Residual, image);
+            ReferenceConv.Run(one, epilogue, ImageOf(Input, image), Weights, Bias, residual, ImageOf(Expected, image));
+        }
+
         _input = new PlanValue("input", ElementType.Float32, Input.Shape);
         _output = new PlanValue("output", ElementType.Float32, Residual.Shape);
     }
@@ -62,11 +71,21 @@ internal sealed class RandomLayer
 
     public Tensor Residual { get; }
 
+    /// <summary>What the reference makes of <see cref="CheckedImages"/>; zeros elsewhere.</summary>
     public Tensor Expected { get; }
+
+    /// <summary>Images that the reference computed: all, or of a batch that it would take long for the first and the last.</summary>
+    public IReadOnlyList<int> CheckedImages { get; }
 
     public Tensor InputIn(ActivationLayout layout) => layout.IsNchw ? Input : ReorderOperation.Convert(Input, _input, layout);
 
     public Tensor ResidualIn(ActivationLayout layout) => layout.IsNchw ? Residual : ReorderOperation.Convert(Residual, _output, layout);
 
     public Tensor ExpectedIn(ActivationLayout layout) => layout.IsNchw ? Expected : ReorderOperation.Convert(Expected, _output, layout);
+
+    private Span<float> ImageOf(Tensor values, int image)
+    {
+        int length = values.Count / Shape.Batch;
+        return values.Values<float>().Slice(image * length, length);
+    }
 }

@@ -64,6 +64,12 @@ public sealed unsafe class Session : IDisposable
             ? _compiled.View(_compiled.Plan.Outputs[0], _bound.DeviceArena)
             : null;
 
+    /// <summary>Where <see cref="RunFromDevice"/> expects the input, which a run may destroy; null for a session that was not compiled to take it on a device, or cannot because its shapes depend on data.</summary>
+    internal DeviceView<float>? DeviceInput =>
+        Options.TakesInputOnDevice && _compiled is { Interpreted: null, Repeats: 1 } && Inputs is [{ Type: ElementType.Float32 }]
+            ? _compiled.View(_compiled.Plan.Inputs[0], _bound.DeviceArena)
+            : null;
+
     /// <summary>Compiles a graph. Nothing is timed.</summary>
     /// <exception cref="NotSupportedException">The graph uses an operator or feature that this build does not have.</exception>
     /// <exception cref="InvalidDataException">The graph is inconsistent.</exception>
@@ -122,6 +128,20 @@ public sealed unsafe class Session : IDisposable
         MemoryMarshal.AsBytes(input).CopyTo(Memory(_compiled.Plan.Inputs[0]));
         RunSteps();
         Options.Device!.Synchronize();
+        GC.KeepAlive(this);
+    }
+
+    /// <summary>Runs a graph of one float output on the input that lies on the device.</summary>
+    /// <param name="output">Receives the output, row-major, of the shape of <see cref="Outputs"/>[0].</param>
+    /// <exception cref="ArgumentException">The length does not fit.</exception>
+    internal void RunFromDevice(Span<float> output)
+    {
+        RequireFloats();
+        if (output.Length != Outputs[0].Shape!.Value.Count)
+            throw new ArgumentException($"{output.Length} places do not fit output '{Outputs[0].Name}' of shape {Outputs[0].Shape}.", nameof(output));
+        using Turn turn = TakeDevice();
+        foreach (Step step in _bound.Recorded) step.Run();
+        Memory(_compiled.Plan.Outputs[0])[..(output.Length * sizeof(float))].CopyTo(MemoryMarshal.AsBytes(output));
         GC.KeepAlive(this);
     }
 

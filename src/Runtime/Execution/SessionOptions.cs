@@ -1,5 +1,6 @@
 using CoInference.Kernels.Devices;
 using CoInference.Kernels.Gpu;
+using CoInference.Kernels.Gpu.Layers;
 
 namespace CoInference.Runtime.Execution;
 
@@ -37,6 +38,12 @@ public sealed record SessionOptions
     public bool Precise { get; init; }
 
     /// <summary>
+    /// To what kernels of <see cref="Device"/> may round the factors of convolutions, for tensor cores; sums are float32 always. The
+    /// faster of these and the kernels that do not round is taken. Kernels of the CPU do not round.
+    /// </summary>
+    public ProductPrecision Precision { get; init; }
+
+    /// <summary>
     /// A device that runs every step it has a kernel for; the others run on the CPU, with copies in between that
     /// <see cref="Session.Steps"/> shows. Null for the CPU alone. The caller keeps ownership.
     /// </summary>
@@ -52,6 +59,12 @@ public sealed record SessionOptions
     internal bool KeepsOutputOnDevice { get; init; }
 
     /// <summary>
+    /// Whether the input is written to <see cref="Device"/> by the caller, as <see cref="Session.DeviceInput"/>, and runs copy none of it;
+    /// for a network of one float input whose shape is known.
+    /// </summary>
+    internal bool TakesInputOnDevice { get; init; }
+
+    /// <summary>
     /// Packed weights to share with the sessions of other parts of the same network; null for weights of the session's own. Sessions
     /// of another network must not use it.
     /// </summary>
@@ -61,9 +74,15 @@ public sealed record SessionOptions
     internal int EffectiveThreads => Workers?.Threads ?? Threads;
 
     /// <exception cref="ArgumentOutOfRangeException">A number is below 1.</exception>
-    /// <exception cref="ArgumentException">Reference kernels are asked for on a device.</exception>
+    /// <exception cref="ArgumentException">Reference kernels are asked for on a device, or rounded factors without one or of precise kernels.</exception>
     internal void Validate()
     {
+        if (Precision != ProductPrecision.Float32)
+        {
+            if (Device is null) throw new ArgumentException($"Kernels of the CPU do not round their factors to {Precision}; only a device's do.");
+            if (Precise) throw new ArgumentException($"Precise kernels do not round their factors to {Precision}.");
+        }
+
         if (Reference && Device is not null) throw new ArgumentException("The scalar reference kernels run on the CPU only.");
         ArgumentOutOfRangeException.ThrowIfLessThan(BatchSize, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(Threads, 1);

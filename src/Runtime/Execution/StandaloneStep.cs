@@ -18,7 +18,7 @@ public sealed unsafe class StandaloneStep : IDisposable
     private StandaloneStep(StepSpec spec, StepRecipe recipe, WorkerSet? workers)
     {
         Spec = spec;
-        (Operation operation, StepVariant variant, int threads) = recipe;
+        (Operation operation, StepVariant variant, int threads, _) = recipe;
         WorkerSet set = workers ?? (_ownedWorkers = threads == 1 ? null : new WorkerSet(threads)) ?? WorkerSet.Single;
         _device = variant.Device?.Device;
         using Lock.Scope turn = (_device?.Gate ?? new Lock()).EnterScope();

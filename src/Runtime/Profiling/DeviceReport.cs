@@ -19,6 +19,9 @@ public sealed record DeviceReport(
     /// <summary>Always <see cref="SchemaName"/>.</summary>
     public string Schema { get; init; } = SchemaName;
 
+    /// <summary>Measured peaks of other devices in fp32, by id; of those that were measured.</summary>
+    public IReadOnlyDictionary<string, DevicePeaks> DevicePeaks { get; init; } = new Dictionary<string, DevicePeaks>();
+
     /// <summary>Measures the CPU and lists it in front of other devices.</summary>
     /// <param name="others">Devices of other backends.</param>
     /// <param name="notes">What is not in this build.</param>

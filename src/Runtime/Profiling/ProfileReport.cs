@@ -56,6 +56,9 @@ public sealed record ProfileReport
     /// <summary>Peaks of one core, measured in the same run.</summary>
     public required Roofline Roofline { get; init; }
 
+    /// <summary>Peaks of the device in fp32, measured in the same run; null for a network on the CPU.</summary>
+    public DevicePeaks? DevicePeaks { get; init; }
+
     /// <summary>Bytes of activations and scratch of one session.</summary>
     public required long ArenaBytes { get; init; }
 

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using CoInference.Kernels.Gpu;
 using CoInference.Runtime.Execution;
 using CoInference.Runtime.Graphs;
 using CoInference.Runtime.Onnx;
@@ -54,6 +55,7 @@ public static class Profiler
 
         Timing whole = Timing.Measure(run.Run, options.Timing, cancellation);
         Roofline roofline = Roofline.Measure(cancellation);
+        DevicePeaks? peaks = options.Session.Device is { } measured ? PeaksOf(measured, cancellation) : null;
         int threads = options.Session.Workers?.Threads ?? options.Session.Threads;
         IReadOnlyList<Timing> layers = run.CanTimeSteps ? TimeLayers(session, run, options.LayerRuns, cancellation) : [];
         double sum = layers.Sum(layer => layer.MedianUs);
@@ -68,9 +70,10 @@ public static class Profiler
             CompileMs = compileMs * factor,
             FirstRunMs = firstRunMs * factor,
             EndToEnd = EndToEndTime.From(whole, factor),
-            Layers = [.. layers.Select((timing, i) => Describe(session.Steps[i], timing, sum, roofline, threads, factor))],
+            Layers = [.. layers.Select((timing, i) => Describe(session.Steps[i], timing, sum, roofline, peaks, threads, factor))],
             Device = options.Session.Device is { } device ? Share(device.Description.Id, session, layers, factor) : null,
             Roofline = roofline,
+            DevicePeaks = peaks,
             ArenaBytes = session.ArenaBytes,
             PeakWorkingSetBytes = process.PeakWorkingSet64,
         };
@@ -94,16 +97,28 @@ public static class Profiler
         return Array.ConvertAll(samples, sample => Timing.From(sample, runsPerSample: 1, warmUpRuns: 1));
     }
 
-    private static LayerProfile Describe(StepSpec step, Timing timing, double sum, Roofline roofline, int threads, double factor)
+    private static LayerProfile Describe(StepSpec step, Timing timing, double sum, Roofline roofline, DevicePeaks? peaks, int threads, double factor)
     {
         // A clock has a resolution: the smallest layers must not divide by zero.
         double time = Math.Max(timing.MedianUs, 1e-3), flops = 2.0 * step.MultiplyAdds;
-        bool onCpu = step.Device == "cpu";
+        (string bound, double floor) = Floor(step, flops, roofline, peaks, threads);
         return new LayerProfile(
             step.Node, step.Op, step.Kernel, step.Device, step.Conv?.ToString() ?? "", step.Form.ToString().ToLowerInvariant(), step.Density,
             timing.MedianUs * factor, timing.P10Us * factor, timing.P90Us * factor, timing.MedianUs / sum,
             flops / (time * factor * 1e3), step.Bytes / (time * factor * 1e3),
-            onCpu ? roofline.BoundBy(flops / threads, step.Bytes) : "", onCpu ? roofline.TimeAtPeakUs(flops / threads, step.Bytes) / time : 0);
+            bound, floor / time);
+    }
+
+    // A copy between host and device has the bus for a floor, which is not measured.
+    private static (string BoundBy, double Microseconds) Floor(StepSpec step, double flops, Roofline roofline, DevicePeaks? peaks, int threads) =>
+        step.Op == DeviceCopyOperation.OpName ? ("", 0)
+        : step.Device == "cpu" ? (roofline.BoundBy(flops / threads, step.Bytes), roofline.TimeAtPeakUs(flops / threads, step.Bytes))
+        : (peaks!.BoundBy(flops, step.Bytes), peaks.TimeAtPeakUs(flops, step.Bytes));
+
+    private static DevicePeaks PeaksOf(ComputeDevice device, CancellationToken cancellation)
+    {
+        using Lock.Scope turn = device.Gate.EnterScope();
+        return DevicePeaks.Measure(device, cancellation);
     }
 
     private static DeviceShare Share(string device, Session session, IReadOnlyList<Timing> layers, double factor)

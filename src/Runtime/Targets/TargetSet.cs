@@ -226,7 +226,7 @@ public sealed class TargetSet : IDisposable
 
     private DeviceHalf HalfOn(PlannedBundle plan, ComputeDevice device)
     {
-        Session session = Session.Create(plan.Bundle.Device!, new SessionOptions { Device = device });
+        Session session = Session.Create(plan.Bundle.Device!, new SessionOptions { Device = device, Precise = _options.Precise, Precision = _options.Precision });
         _sessions.Add(session);
         return new DeviceHalf(plan.Bundle, session, DeviceMemory.For([plan.Bundle]));
     }

@@ -1,4 +1,5 @@
 using CoInference.Kernels.Gpu;
+using CoInference.Kernels.Gpu.Layers;
 using CoInference.Runtime.Energy;
 using CoInference.Runtime.Profiling;
 using CoInference.Runtime.Transport;
@@ -31,6 +32,9 @@ public sealed record TargetSetOptions
 
     /// <summary>As <see cref="Execution.SessionOptions.Precise"/>.</summary>
     public bool Precise { get; init; }
+
+    /// <summary>As <see cref="Execution.SessionOptions.Precision"/>, for <see cref="Devices"/>.</summary>
+    public ProductPrecision Precision { get; init; }
 
     /// <summary>Emulates a slower device.</summary>
     public Slowdown Slowdown { get; init; } = Slowdown.None;

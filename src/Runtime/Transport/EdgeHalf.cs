@@ -1,7 +1,10 @@
+using System.Runtime.InteropServices;
+using CoInference.Kernels.Gpu;
 using CoInference.Kernels.Tensors;
 using CoInference.Runtime.Codec;
 using CoInference.Runtime.Data;
 using CoInference.Runtime.Execution;
+using CoInference.Runtime.Graphs;
 using CoInference.Runtime.Plans;
 
 namespace CoInference.Runtime.Transport;
@@ -15,6 +18,9 @@ internal sealed class EdgeHalf : IDisposable
     private readonly Bundle[] _plans;
     private readonly Session[] _sessions;
     private readonly float[] _input;
+
+    // Of a half on a device that answers one request at a time: a codec per plan, whose feature is the session's input.
+    private readonly DeviceFeatureCodec[] _deviceCodecs = [];
     private readonly byte[] _pixels;
     private readonly TensorShape _frameShape;
 
@@ -34,8 +40,7 @@ internal sealed class EdgeHalf : IDisposable
     /// <param name="batchSizes">Batch sizes to compile, ascending, the first of them 1; none for 1 alone.</param>
     /// <exception cref="InvalidDataException">The plans have no edge half.</exception>
     public EdgeHalf(Bundle[] plans, SessionOptions options, params ReadOnlySpan<int> batchSizes)
-        : this(plans, batchSizes.IsEmpty ? [1] : batchSizes.ToArray(), size => Session.Create(
-            plans[0].Edge ?? throw new InvalidDataException("The bundle runs the whole network on the device: it has no edge half."), options with { BatchSize = size }))
+        : this(plans, batchSizes.IsEmpty ? [1] : batchSizes.ToArray(), Compiler(plans, options, takesInput: batchSizes.IsEmpty || batchSizes is [1]))
     {
     }
 
@@ -47,6 +52,10 @@ internal sealed class EdgeHalf : IDisposable
         _sessions = Array.ConvertAll(batchSizes, size => session(size));
         _input = new float[checked(_frameShape.Count * Math.Max(places, MaxBatch))];
         _pixels = plans.All(plan => plan.Codec is not null) ? [] : new byte[_frameShape.Count];
+        if (_sessions[0].DeviceInput is not { } feature) return;
+        ComputeDevice device = _sessions[0].Options.Device!;
+        using Lock.Scope turn = device.Gate.EnterScope();
+        _deviceCodecs = Array.ConvertAll(plans, plan => new DeviceFeatureCodec(plan.Codec!, device, feature));
     }
 
     /// <summary>The value that it computes from: the feature or the image.</summary>
@@ -78,9 +87,20 @@ internal sealed class EdgeHalf : IDisposable
     public void Decode(in RequestHeader header, ReadOnlySpan<byte> payload, int place = 0)
     {
         Span<float> input = _input.AsSpan(place * _frameShape.Count, _frameShape.Count);
-        Bundle bundle = PlanOf(header.PlanId);
+        int plan = PlanOf(header.PlanId);
+        Bundle bundle = _plans[plan];
         int bits = bundle.Codec?.Decision.Bits ?? 8;
         if (header.Bits != bits) throw new InvalidDataException($"The request has {header.Bits} bits, the bundle expects {bits}.");
+        if (_deviceCodecs.Length > 0)
+        {
+            // The payload is all that crosses the bus. Waiting keeps the times of decoding and computing apart.
+            ComputeDevice device = _sessions[0].Options.Device!;
+            using Lock.Scope turn = device.Gate.EnterScope();
+            _deviceCodecs[plan].Decode(payload, header.Coder);
+            device.Synchronize();
+            return;
+        }
+
         if (bundle.Codec is { } codec)
         {
             codec.Decode(payload, header.Coder, input);
@@ -124,26 +144,46 @@ internal sealed class EdgeHalf : IDisposable
     /// <param name="index">Index into <see cref="BatchSizes"/>.</param>
     /// <param name="place">First place of the batch.</param>
     /// <param name="logits">Receives the logits of the batch.</param>
-    public void ComputeBatch(int index, int place, Span<float> logits) =>
-        _sessions[index].Run(_input.AsSpan(place * _frameShape.Count, BatchSizes[index] * _frameShape.Count), logits);
+    public void ComputeBatch(int index, int place, Span<float> logits)
+    {
+        if (_deviceCodecs.Length > 0) _sessions[index].RunFromDevice(logits);
+        else _sessions[index].Run(_input.AsSpan(place * _frameShape.Count, BatchSizes[index] * _frameShape.Count), logits);
+    }
 
     /// <summary>Fills the input with random values, for measuring.</summary>
     public void FillWithNoise(int seed)
     {
         var random = new Random(seed);
         for (int i = 0; i < _input.Length; i++) _input[i] = random.NextSingle() - 0.25f;
+        if (_sessions[0].DeviceInput is not { } feature) return;
+        using Lock.Scope turn = _sessions[0].Options.Device!.Gate.EnterScope();
+        feature.Buffer.Write(MemoryMarshal.AsBytes(_input.AsSpan(0, feature.Length)), (long)sizeof(float) * feature.Offset);
     }
 
     public void Dispose()
     {
+        if (_deviceCodecs.Length > 0)
+        {
+            using Lock.Scope turn = _sessions[0].Options.Device!.Gate.EnterScope();
+            foreach (DeviceFeatureCodec codec in _deviceCodecs) codec.Dispose();
+        }
+
         foreach (Session session in _sessions) session.Dispose();
     }
 
-    private Bundle PlanOf(ulong planId)
+    // A feature that arrives is restored on the device of its half; pixels are decoded and preprocessed by the host.
+    private static Func<int, Session> Compiler(Bundle[] plans, SessionOptions options, bool takesInput)
     {
-        foreach (Bundle plan in _plans)
+        Graph graph = plans[0].Edge ?? throw new InvalidDataException("The bundle runs the whole network on the device: it has no edge half.");
+        bool isOnDevice = takesInput && options.Device is not null && graph.Inputs is [{ Type: ElementType.Float32 }] && plans.All(plan => plan.Codec is not null);
+        return size => Session.Create(graph, options with { BatchSize = size, TakesInputOnDevice = isOnDevice });
+    }
+
+    private int PlanOf(ulong planId)
+    {
+        for (int i = 0; i < _plans.Length; i++)
         {
-            if (plan.WireId == planId) return plan;
+            if (_plans[i].WireId == planId) return i;
         }
 
         throw new InvalidDataException("The request is of a plan that this half does not serve.");

@@ -1,4 +1,5 @@
 using CoInference.Kernels.Gpu;
+using CoInference.Kernels.Gpu.OpenCl;
 
 namespace CoInference.Kernels.Tests.Gpu;
 
@@ -35,6 +36,33 @@ public sealed class ComputeDeviceTests
             buffer.Read(received, offset: 5);
             Assert.Equal(sent, received);
         }
+    }
+
+    // PoCL works in the host's memory, where copies go at once; a GPU does not.
+    [SkippableFact]
+    public void Copies_of_opencl_go_through_page_locked_memory_where_the_device_has_memory_of_its_own()
+    {
+        Skip.IfNot(ComputeDevices.Enumerate().Any(known => known.Id == "opencl:0"), "there is no device opencl:0 on this machine");
+        using ComputeDevice device = OpenClDevices.Open(0, null, isStaged: true);
+        var sent = new byte[(5 << 20) + 17];
+        new Random(7).NextBytes(sent);
+        var received = new byte[sent.Length];
+        using DeviceBuffer buffer = device.Allocate(sent.Length);
+        foreach (int size in new[] { 1, 3, (1 << 20) - 1, 1 << 20, (1 << 20) + 1, sent.Length })
+        {
+            int last = sent.Length - size;
+            buffer.Write(sent.AsSpan(last, size), last);
+            // A second copy takes turns with the first, whose source may change at once.
+            buffer.Write(sent.AsSpan(0, Math.Min(size, last)));
+            buffer.Read(received.AsSpan(0, size), last);
+            Assert.True(sent.AsSpan(last, size).SequenceEqual(received.AsSpan(0, size)), $"{size} bytes");
+        }
+
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        buffer.Write(sent);
+        buffer.Read(received);
+        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+        Assert.True(sent.AsSpan().SequenceEqual(received));
     }
 
     [SkippableTheory]

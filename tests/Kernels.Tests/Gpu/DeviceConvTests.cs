@@ -48,6 +48,33 @@ public sealed class DeviceConvTests
         for (int i = 0; i < shapes.Length; i++) Check(device, kernel, shapes[i], new Epilogue(FusedActivation.Clamp, 0f, 1.5f, HasResidual: i % 2 == 0));
     }
 
+    [Fact]
+    public void A_precision_adds_the_rows_that_round_to_it()
+    {
+        Assert.Equal(DeviceConvKernels.All, DeviceConvKernels.Within(ProductPrecision.Float32));
+        Assert.All(DeviceConvKernels.All, kernel => Assert.Equal(0, kernel.FactorRoundoff));
+        foreach (ProductPrecision precision in new[] { ProductPrecision.Tf32, ProductPrecision.BFloat16, ProductPrecision.Float16 })
+        {
+            DeviceConvKernel[] added = [.. DeviceConvKernels.Within(precision).Except(DeviceConvKernels.All)];
+            Assert.NotEmpty(added);
+            Assert.All(added, kernel => Assert.Equal(precision, kernel.Precision));
+            Assert.All(added, kernel => Assert.True(kernel.FactorRoundoff > 0));
+        }
+    }
+
+    [Fact]
+    public void Rounding_is_estimated_to_pay_only_with_matrix_units()
+    {
+        ConvShape shape = ConvShape.Parse("8x128x28x28:128k3s1p1");
+        foreach (bool has in new[] { false, true })
+        {
+            var limits = new DeviceLimits(1024, 160 << 10, 100, 1L << 34, HasWarps: true, HasMatrixUnits: has);
+            double plain = DeviceConvKernels.All.Where(kernel => kernel is { Form: WeightForm.Dense, ErrorUnits: null } && kernel.Supports(shape, limits)).Min(kernel => kernel.Cost(shape, 1, limits));
+            foreach (ProductPrecision precision in new[] { ProductPrecision.Tf32, ProductPrecision.BFloat16, ProductPrecision.Float16 })
+                Assert.Equal(has, DeviceConvKernels.Rounding.Where(kernel => kernel.Precision == precision).Min(kernel => kernel.Cost(shape, 1, limits)) < plain);
+        }
+    }
+
     private static void Check(ComputeDevice device, DeviceConvKernel kernel, ConvShape shape, Epilogue epilogue)
     {
         var random = new Random(shape.GetHashCode());

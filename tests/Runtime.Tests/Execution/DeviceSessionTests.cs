@@ -1,5 +1,6 @@
 using CoInference.Kernels.Gpu;
 using CoInference.Kernels.Gpu.Layers;
+using CoInference.Kernels.Registry;
 using CoInference.Kernels.Tensors;
 using CoInference.Runtime.Execution;
 using CoInference.Runtime.Graphs;
@@ -81,6 +82,88 @@ public class DeviceSessionTests
                 for (int i = 0; i < expected.Count; i++) AssertClose(expected[i], actual[i], $"seed {seed}, output {i}, {kernel.Name}");
             }
         }
+    }
+
+    [SkippableTheory]
+    [MemberData(nameof(RealDevices.All), MemberType = typeof(RealDevices))]
+    public void Factors_are_rounded_only_on_request_and_the_answer_stays_close(string deviceId)
+    {
+        ComputeDevice device = RealDevices.Get(deviceId);
+        Graph graph = LayerGraph.Create(32, 32, 3, 8);
+        var input = new Tensor(ElementType.Float32, new TensorShape(1, 32, 8, 8));
+        RandomWeights.Fill(input.Values<float>());
+        Tensor expected = Interpreter.Run(graph, [input])[0];
+        foreach (ProductPrecision precision in Enum.GetValues<ProductPrecision>())
+        {
+            var options = new SessionOptions { Device = device, Strict = true, Chooser = KernelChooser.Analytic, Precision = precision };
+            string[] rounding = [.. DeviceConvKernels.Rounding.Where(kernel => kernel.Precision == precision).Select(kernel => kernel.Name)];
+            using Session plain = Session.Create(graph, options);
+            Assert.DoesNotContain(plain.Steps, step => step.Kernel.StartsWith("conv.", StringComparison.Ordinal)
+                && DeviceConvKernels.Rounding.Any(kernel => kernel.Name == step.Kernel && kernel.Precision != precision));
+            using Session forced = Session.Create(graph, options with { ForcedKernel = rounding.FirstOrDefault() });
+            Assert.Equal(rounding.Length > 0, forced.Steps.Any(step => rounding.Contains(step.Kernel)));
+            AssertClose(expected, forced.Run([input])[0], $"{precision}", precision == ProductPrecision.Float32 ? 2e-4 : 2e-2);
+        }
+    }
+
+    [SkippableTheory]
+    [MemberData(nameof(RealDevices.All), MemberType = typeof(RealDevices))]
+    public void Precise_sessions_have_no_winograd(string deviceId)
+    {
+        ComputeDevice device = RealDevices.Get(deviceId);
+        Graph graph = LayerGraph.Create(16, 16, 3, 8);
+        foreach (bool precise in new[] { false, true })
+        {
+            using Session session = Session.Create(graph, new SessionOptions { Device = device, Chooser = KernelChooser.Analytic, Precise = precise, ForcedKernel = "conv.winograd.2" });
+            Assert.Equal(!precise, session.Steps.Any(step => step.Kernel == "conv.winograd.2"));
+        }
+
+        Assert.Throws<ArgumentException>(() => Session.Create(graph, new SessionOptions { Device = device, Precise = true, Precision = ProductPrecision.Tf32 }));
+    }
+
+    [Fact]
+    public void The_cpu_does_not_round_factors()
+    {
+        var asked = new SessionOptions { Precision = ProductPrecision.BFloat16 };
+        Assert.Contains("BFloat16", Assert.Throws<ArgumentException>(() => Session.Create(LayerGraph.Create(4, 4, 3, 8), asked)).Message, StringComparison.Ordinal);
+    }
+
+    [SkippableTheory]
+    [MemberData(nameof(RealDevices.All), MemberType = typeof(RealDevices))]
+    public void Tuning_at_a_precision_times_the_rows_that_round_to_it(string deviceId)
+    {
+        ComputeDevice device = RealDevices.Get(deviceId);
+        var chooser = new KernelChooser();
+        var options = new SessionOptions { Device = device, Chooser = chooser, Precision = ProductPrecision.BFloat16 };
+        KernelTuner.Tune(LayerGraph.Create(8, 8, 3, 6), options, chooser);
+        Assert.Contains(chooser.Measurements().Keys, key => key.Contains("conv.bfloat16.", StringComparison.Ordinal));
+        Assert.DoesNotContain(chooser.Measurements().Keys, key => key.Contains("conv.tf32.", StringComparison.Ordinal));
+    }
+
+    [SkippableTheory]
+    [MemberData(nameof(RealDevices.All), MemberType = typeof(RealDevices))]
+    public void Every_kernel_of_a_comparison_is_within_its_bound(string deviceId)
+    {
+        ComputeDevice device = RealDevices.Get(deviceId);
+        ConvShape shape = ConvShape.Parse("2x20x9x9:24k3s1p1");
+        KernelComparison comparison = KernelComparison.Run(shape, rounds: 1, epilogue: Epilogue.Relu, device: device, precisions: [ProductPrecision.BFloat16]);
+        Assert.All(comparison.Rows, row => Assert.True(row.IsCorrect, $"{row.Kernel}: {row.MaxRelativeError} of {row.ErrorBound}"));
+        string[] rounding = [.. comparison.Rows.Select(row => row.Kernel).Where(name => DeviceConvKernels.Rounding.Any(kernel => kernel.Name == name))];
+        Assert.NotEmpty(rounding);
+        Assert.All(rounding, name => Assert.StartsWith("conv.bfloat16.", name, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void Of_a_large_batch_the_reference_computes_the_first_and_the_last_image()
+    {
+        ConvShape shape = ConvShape.Parse("64x32x32x32:64k3s1p1");
+        var layer = new RandomLayer(shape, Epilogue.Relu, WeightForm.Dense, 1);
+        Assert.Equal([0, 63], layer.CheckedImages);
+        int inputs = layer.Input.Count / 64, outputs = layer.Expected.Count / 64;
+        var expected = new float[outputs];
+        CoInference.Kernels.Reference.ReferenceConv.Run(shape with { Batch = 1 }, Epilogue.Relu, layer.Input.Values<float>()[^inputs..], layer.Weights, layer.Bias, [], expected);
+        Assert.Equal(expected, layer.Expected.Values<float>()[^outputs..].ToArray());
+        Assert.Equal([0, 1, 2], new RandomLayer(ConvShape.Parse("3x4x4x4:4k1s1p0"), Epilogue.Relu, WeightForm.Dense, 1).CheckedImages);
     }
 
     [SkippableTheory]
@@ -196,7 +279,7 @@ public class DeviceSessionTests
         graph.Outputs[0] = graph.Outputs[0] with { Name = $"{name}.out" };
     }
 
-    private static void AssertClose(Tensor expected, Tensor actual, string where)
+    private static void AssertClose(Tensor expected, Tensor actual, string where, double tolerance = 2e-4)
     {
         Assert.Equal(expected.Shape, actual.Shape);
         ReadOnlySpan<float> e = expected.Values<float>();
@@ -204,6 +287,6 @@ public class DeviceSessionTests
         double scale = 1e-3;
         foreach (float value in e) scale = Math.Max(scale, Math.Abs(value));
         for (int i = 0; i < e.Length; i++)
-            Assert.True(Math.Abs(e[i] - a[i]) <= 2e-4 * scale, $"{where}: element {i} is {a[i]}, expected {e[i]}, scale {scale}");
+            Assert.True(Math.Abs(e[i] - a[i]) <= tolerance * scale, $"{where}: element {i} is {a[i]}, expected {e[i]}, scale {scale}");
     }
 }

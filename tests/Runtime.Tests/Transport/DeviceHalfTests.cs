@@ -57,6 +57,47 @@ public class DeviceHalfTests
     }
 
     [SkippableTheory]
+    [MemberData(nameof(Codecs))]
+    public void An_edge_half_restores_features_on_its_device(string deviceId, int bits, int channels, bool entropyCoded)
+    {
+        ComputeDevice device = RealDevices.Get(deviceId);
+        Bundle bundle = TestBundles.Split(bits, channels, entropyCoded);
+        var options = new SessionOptions { Device = device, Strict = true, Chooser = KernelChooser.Analytic };
+        using var sender = new DeviceHalf(bundle, new SessionOptions());
+        using var expected = new EdgeHalf(bundle, new SessionOptions());
+        using var half = new EdgeHalf(bundle, options);
+        using EdgeHalf fork = half.Fork([1], 1);
+        using Session session = Session.Create(bundle.Edge!, options with { TakesInputOnDevice = true });
+        Assert.NotNull(session.DeviceInput);
+        // One copy, of the logits.
+        Assert.Single(session.Steps, step => step.Op == "Copy");
+        ImageSet images = TestBundles.Images(4, seed: 21);
+        float[] e = new float[bundle.Classes], a = new float[bundle.Classes], b = new float[bundle.Classes];
+        for (int i = 0; i < images.Count; i++)
+        {
+            sender.Compute(images.Image(i));
+            byte[] frame = sender.Encode(images.Image(i), (ulong)i).ToArray();
+            foreach ((EdgeHalf edge, float[] logits) in new[] { (expected, e), (half, a), (fork, b) })
+            {
+                edge.Decode(frame);
+                edge.Compute(logits);
+            }
+
+            for (int k = 0; k < e.Length; k++) Assert.InRange(a[k], e[k] - 1e-3f, e[k] + 1e-3f);
+            Assert.Equal(a, b);
+        }
+
+        ReadOnlySpan<byte> last = sender.Encode(images.Image(images.Count - 1), 9);
+        RequestHeader header = FeatureFrame.ReadRequest(last, last.Length, out _);
+        Assert.Throws<InvalidDataException>(() => half.Decode(header, new byte[bundle.Codec!.MaxPayloadBytes + 1]));
+        // A half that answers several requests at once decodes them on the host.
+        using var batched = new EdgeHalf(bundle, options, 1, 2);
+        batched.Decode(last);
+        batched.Compute(b);
+        for (int k = 0; k < e.Length; k++) Assert.InRange(b[k], e[k] - 1e-3f, e[k] + 1e-3f);
+    }
+
+    [SkippableTheory]
     [MemberData(nameof(RealDevices.All), MemberType = typeof(RealDevices))]
     public void A_bundle_answers_on_a_device_as_on_the_cpu(string deviceId)
     {

@@ -32,7 +32,8 @@ internal sealed unsafe class CudaDevice : ComputeDevice
             Math.Max(CudaDevices.Number(api, device, CudaCode.DeviceMaxSharedMemoryPerBlock), CudaDevices.Number(api, device, CudaCode.DeviceMaxSharedMemoryPerBlockOptin)),
             CudaDevices.Number(api, device, CudaCode.DeviceMultiprocessorCount),
             description.MemoryBytes,
-            HasWarps: true);
+            HasWarps: true,
+            HasMatrixUnits: major >= 8);
         Fingerprint = string.Create(CultureInfo.InvariantCulture, $"cuda|{description.Name}|{major}.{minor}|{CudaDevices.DriverVersion(api)}");
         _compiler = new CudaCompiler(compiler, description.Id, (10 * major) + minor, Fingerprint, cache);
         nint context;

@@ -21,6 +21,20 @@ public abstract class DeviceConvKernel
     /// <summary>To what the factors of its products are rounded.</summary>
     public virtual ProductPrecision Precision => ProductPrecision.Float32;
 
+    /// <summary>
+    /// For a kernel that computes by other sums than those of the definition: a bound of its rounding error, in the units of
+    /// <see cref="ConvKernel.ErrorUnits"/>. Null for kernels that add the products themselves, in whatever order.
+    /// </summary>
+    public virtual double? ErrorUnits => null;
+
+    /// <summary>Largest relative error of a factor that was rounded to <see cref="Precision"/>.</summary>
+    public double FactorRoundoff => Precision switch
+    {
+        ProductPrecision.Tf32 or ProductPrecision.Float16 => 1.0 / (1 << 11),
+        ProductPrecision.BFloat16 => 1.0 / (1 << 8),
+        _ => 0,
+    };
+
     /// <summary>Whether the kernel can compute a layer on a device.</summary>
     public abstract bool Supports(ConvShape shape, DeviceLimits limits);
 

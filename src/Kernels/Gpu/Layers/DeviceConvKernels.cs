@@ -35,7 +35,8 @@ public static class DeviceConvKernels
         }),
     ];
 
-    /// <summary>The rows that compute with a precision or a better one.</summary>
-    /// <param name="precision">To what factors may be rounded.</param>
-    public static IEnumerable<DeviceConvKernel> Within(ProductPrecision precision) => All.Concat(Rounding.Where(kernel => kernel.Precision == precision));
+    /// <summary>The rows that do not round their factors, and those that round them to one of some precisions.</summary>
+    /// <param name="precisions">To what factors may be rounded.</param>
+    public static IEnumerable<DeviceConvKernel> Within(params IReadOnlyCollection<ProductPrecision> precisions) =>
+        All.Concat(Rounding.Where(kernel => precisions.Contains(kernel.Precision)));
 }

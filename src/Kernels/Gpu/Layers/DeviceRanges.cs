@@ -10,7 +10,6 @@ public sealed class DeviceRanges : IDisposable
     private const int MaxSplits = 256;
     private readonly DeviceBuffer _partial;
     private readonly DeviceBuffer _result;
-    private readonly DeviceLaunch _launch;
     private readonly int _runs;
 
     /// <summary>Sets the operands.</summary>
@@ -34,15 +33,18 @@ public sealed class DeviceRanges : IDisposable
         DeviceView<float> minima = _partial.View<float>(0, _runs * splits), maxima = _partial.View<float>(_runs * splits, _runs * splits);
         DeviceView<float> minimum = _result.View<float>(0, _runs), maximum = _result.View<float>(_runs, _runs);
         var join = new DeviceLaunch(FeatureQuantization_Range.Bind(device, minima, maxima, minimum, maximum, 1, splits, 0, splits), new LaunchShape(1, _runs, 1, Threads));
-        _launch = new DeviceLaunch(
+        Launch = new DeviceLaunch(
             FeatureQuantization_Range.Bind(device, features, features, minima, maxima, pieces, length, stride, runStride), new LaunchShape(splits, _runs, 1, Threads), join);
     }
+
+    /// <summary>The kernels that find the ranges, for timing; the results stay on the device. Owned by this object.</summary>
+    public DeviceLaunch Launch { get; }
 
     /// <summary>Finds the ranges of what the features are now; waits.</summary>
     /// <returns>One range per channel, or one; NaN where a value is NaN.</returns>
     public (float Minimum, float Maximum)[] Find()
     {
-        _launch.Run();
+        Launch.Run();
         var ends = new float[2 * _runs];
         _result.Read(System.Runtime.InteropServices.MemoryMarshal.AsBytes(ends.AsSpan()));
         var ranges = new (float, float)[_runs];
@@ -53,7 +55,7 @@ public sealed class DeviceRanges : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        _launch.Dispose();
+        Launch.Dispose();
         _partial.Dispose();
         _result.Dispose();
     }

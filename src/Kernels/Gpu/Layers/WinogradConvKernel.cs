@@ -29,6 +29,8 @@ internal sealed class WinogradConvKernel(int size) : DeviceConvKernel
 
     public override WeightForm Form => WeightForm.Dense;
 
+    public override double? ErrorUnits => size == 2 ? 4 : 24;
+
     public override bool Supports(ConvShape shape, DeviceLimits limits) =>
         shape is { KernelHeight: 3, KernelWidth: 3, StrideY: 1, StrideX: 1, DilationY: 1, DilationX: 1, Groups: 1 }
         && shape.InChannels <= MostGroupsAlongZ && shape.OutChannels <= MostGroupsAlongZ && Workspace(shape) <= int.MaxValue && Tiles(shape, limits).Any();

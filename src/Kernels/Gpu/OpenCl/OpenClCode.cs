@@ -16,9 +16,13 @@ internal static class OpenClCode
     public const uint DriverVersion = 0x102D;
     public const uint DeviceExtensions = 0x1030;
     public const uint DeviceVersion = 0x102F;
+    public const uint DeviceHostUnifiedMemory = 0x1035;
     public const ulong FpCorrectlyRoundedDivideSqrt = 1 << 7;
     public const ulong QueueProfilingEnable = 1 << 1;
     public const ulong MemReadWrite = 1 << 0;
+    public const ulong MemAllocHostPointer = 1 << 4;
+    public const ulong MapRead = 1 << 0;
+    public const ulong MapWrite = 1 << 1;
     public const uint ProgramBinarySizes = 0x1165;
     public const uint ProgramBinaries = 0x1166;
     public const uint ProgramBuildLog = 0x1183;
@@ -30,6 +34,7 @@ internal static class OpenClCode
     public const int OutOfResources = -5;
     public const int OutOfHostMemory = -6;
     public const int BuildProgramFailure = -11;
+    public const int ExecStatusErrorForEventsInWaitList = -14;
     public const int InvalidCommandQueue = -36;
     public const int InvalidBufferSize = -61;
     public const int InvalidWorkGroupSize = -54;
@@ -41,11 +46,11 @@ internal static class OpenClCode
     public static DeviceFailure Failure(int code, string call) => code switch
     {
         // Said while waiting, it means that a kernel crashed and took the queue with it.
-        OutOfResources when call is "clFinish" or "clEnqueueReadBuffer" or "clEnqueueWriteBuffer" => DeviceFailure.DeviceLost,
+        OutOfResources when call is "clFinish" or "clEnqueueReadBuffer" or "clEnqueueWriteBuffer" or "clWaitForEvents" => DeviceFailure.DeviceLost,
         MemObjectAllocationFailure or OutOfHostMemory or InvalidBufferSize or OutOfResources => DeviceFailure.OutOfMemory,
         InvalidCommandQueue => DeviceFailure.DeviceLost,
         BuildProgramFailure => DeviceFailure.BuildFailed,
-        DeviceNotAvailable => DeviceFailure.DeviceLost,
+        DeviceNotAvailable or ExecStatusErrorForEventsInWaitList => DeviceFailure.DeviceLost,
         InvalidWorkGroupSize or InvalidWorkItemSize => DeviceFailure.Unsupported,
         _ => DeviceFailure.Other,
     };

@@ -7,6 +7,7 @@ namespace CoInference.Kernels.Gpu.OpenCl;
 /// <summary>An OpenCL device with one queue, which runs in order.</summary>
 internal sealed unsafe class OpenClDevice : ComputeDevice
 {
+    private const uint Blocking = 1;
     private static readonly string[] WarpExtensions = ["cl_khr_subgroups", "cl_khr_subgroup_shuffle", "cl_khr_subgroup_shuffle_relative"];
     private readonly nint _device;
     private readonly nint _context;
@@ -14,10 +15,17 @@ internal sealed unsafe class OpenClDevice : ComputeDevice
     private readonly Dictionary<string, nint> _programs = new(StringComparer.Ordinal);
     private readonly MemoryPool _pool;
     private readonly string _options;
+    private readonly OpenClStaging? _staging;
     private nint _timerStart;
     private bool _disposed;
 
-    public OpenClDevice(OpenClApi api, nint device, DeviceDescription description, IProgramCache? cache)
+    /// <summary>Opens a device.</summary>
+    /// <param name="api">The loader.</param>
+    /// <param name="device">The driver's handle.</param>
+    /// <param name="description">How it is listed.</param>
+    /// <param name="cache">Where compiled programs are kept; null to compile in every process.</param>
+    /// <param name="isStaged">Whether copies go through page-locked memory; null where the device has memory of its own.</param>
+    public OpenClDevice(OpenClApi api, nint device, DeviceDescription description, IProgramCache? cache, bool? isStaged = null)
     {
         Api = api;
         _device = device;
@@ -38,9 +46,18 @@ internal sealed unsafe class OpenClDevice : ComputeDevice
         _context = api.CreateContext(null, 1, &device, null, null, &code);
         Check(code, "clCreateContext", "no context can be made");
         Queue = api.CreateCommandQueue(_context, device, OpenClCode.QueueProfilingEnable, &code);
-        if (code == 0) return;
-        api.ReleaseContext(_context);
-        Check(code, "clCreateCommandQueue", "no queue can be made");
+        try
+        {
+            Check(code, "clCreateCommandQueue", "no queue can be made");
+            // A device that works in the host's memory copies there at once.
+            if (isStaged ?? OpenClDevices.Number(api, device, OpenClCode.DeviceHostUnifiedMemory) == 0) _staging = new OpenClStaging(this, _context);
+        }
+        catch
+        {
+            if (Queue != 0) api.ReleaseCommandQueue(Queue);
+            api.ReleaseContext(_context);
+            throw;
+        }
     }
 
     public OpenClApi Api { get; }
@@ -103,6 +120,38 @@ internal sealed unsafe class OpenClDevice : ComputeDevice
         }
     }
 
+    /// <summary>Copies to the device; the source may be changed when the call returns.</summary>
+    public void Write(nint memory, long offset, ReadOnlySpan<byte> source)
+    {
+        if (_staging is not null)
+        {
+            _staging.Write(memory, offset, source);
+            return;
+        }
+
+        fixed (byte* bytes = source)
+        {
+            int code = Api.EnqueueWriteBuffer(Queue, memory, Blocking, (nuint)offset, (nuint)source.Length, bytes, 0, null, null);
+            Check(code, "clEnqueueWriteBuffer", "copy to the device", source.Length);
+        }
+    }
+
+    /// <summary>Copies to the host and waits.</summary>
+    public void Read(nint memory, long offset, Span<byte> destination)
+    {
+        if (_staging is not null)
+        {
+            _staging.Read(memory, offset, destination);
+            return;
+        }
+
+        fixed (byte* bytes = destination)
+        {
+            int code = Api.EnqueueReadBuffer(Queue, memory, Blocking, (nuint)offset, (nuint)destination.Length, bytes, 0, null, null);
+            Check(code, "clEnqueueReadBuffer", "copy from the device", destination.Length);
+        }
+    }
+
     /// <summary>Throws when a call failed.</summary>
     /// <param name="code">What the call returned.</param>
     /// <param name="call">Its name.</param>
@@ -132,6 +181,7 @@ internal sealed unsafe class OpenClDevice : ComputeDevice
         if (_disposed) return;
         _disposed = true;
         if (_timerStart != 0) Api.ReleaseEvent(_timerStart);
+        _staging?.Dispose();
         _pool.Dispose();
         foreach (nint program in _programs.Values) Api.ReleaseProgram(program);
         Api.ReleaseCommandQueue(Queue);

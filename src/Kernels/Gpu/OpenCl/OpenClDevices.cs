@@ -17,16 +17,17 @@ internal static unsafe class OpenClDevices
     /// <summary>Opens a device.</summary>
     /// <param name="index">The number behind <c>opencl:</c>.</param>
     /// <param name="cache">Where compiled programs are kept; null to compile in every process.</param>
+    /// <param name="isStaged">Whether copies go through page-locked memory; null where the device has memory of its own.</param>
     /// <exception cref="ArgumentException">There is no such device; the message lists what there is.</exception>
     /// <exception cref="DeviceException">The driver refuses.</exception>
-    public static ComputeDevice Open(int index, IProgramCache? cache)
+    public static ComputeDevice Open(int index, IProgramCache? cache, bool? isStaged = null)
     {
         OpenClApi api = OpenClApi.Instance
             ?? throw new ArgumentException("This machine has no OpenCL: the loader (libOpenCL.so.1, OpenCL.dll) is not installed.", nameof(index));
         nint[] devices = Find(api);
         if ((uint)index >= (uint)devices.Length)
             throw new ArgumentException(string.Create(CultureInfo.InvariantCulture, $"There is no device opencl:{index}; OpenCL lists {devices.Length} devices on this machine."), nameof(index));
-        return new OpenClDevice(api, devices[index], Describe(api, devices[index], index), cache);
+        return new OpenClDevice(api, devices[index], Describe(api, devices[index], index), cache, isStaged);
     }
 
     /// <summary>A property of a device that is text.</summary>

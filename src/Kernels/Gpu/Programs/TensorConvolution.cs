@@ -7,10 +7,10 @@ internal static class TensorConvolution
 {
     /// <summary>
     /// Implicit matrix product as <see cref="Convolution.Implicit"/>, by tensor cores where the device has them. A warp computes 32
-    /// output channels times 32 pixels; input values are rounded while a tile is stored to shared memory.
+    /// or 64 output channels times 32 pixels; input values are rounded while a tile is stored to shared memory.
     /// </summary>
     /// <param name="x">Input.</param>
-    /// <param name="weights">[group][output channel][word], rounded, both padded with zeros to whole tiles. A word holds one tap, or two of 16 bits.</param>
+    /// <param name="weights">[group][word][output channel], rounded, both padded with zeros to whole tiles. A word holds one tap, or two of 16 bits.</param>
     /// <param name="bias">One value per output channel, all groups.</param>
     /// <param name="residual">Added before the clamp, laid out as the output; the output itself when there is none.</param>
     /// <param name="taps">Per tap two numbers: offset in the input of a group, and its place (<see cref="Patch"/>).</param>
@@ -20,9 +20,10 @@ internal static class TensorConvolution
     /// <param name="hasResidual">1 when a residual is added.</param>
     /// <param name="isWide">1 when a kernel has more than 32 places.</param>
     /// <param name="precision">0: tf32; 1: bfloat16; 2: binary16.</param>
-    /// <param name="tileM">Output channels of a tile, a multiple of 32.</param>
+    /// <param name="tileM">Output channels of a tile, a multiple of <paramref name="warpM"/>.</param>
     /// <param name="tileN">Pixels of a tile, a multiple of 32; divides the number of threads.</param>
-    [Kernel(MayAlias = true, MaxThreads = 512)]
+    /// <param name="warpM">Output channels of a warp, a multiple of 16.</param>
+    [Kernel(MayAlias = true, MaxThreads = 256)]
     public static void Implicit(
         ArrayView<float> x,
         ArrayView<uint> weights,
@@ -36,24 +37,28 @@ internal static class TensorConvolution
         SpecializedValue<int> isWide,
         SpecializedValue<int> precision,
         SpecializedValue<int> tileM,
-        SpecializedValue<int> tileN)
+        SpecializedValue<int> tileN,
+        SpecializedValue<int> warpM)
     {
-        // 16 words of a row and four more: the eight rows that a warp reads at once then begin in different banks.
+        // Words lie [word][row] with eight more per word: the four words times eight rows that a warp reads at once are in different
+        // banks, and so is what it stores.
         const int Depth = 16;
-        const int Stride = 20;
-        const int WarpTile = 32;
-        ArrayView<uint> tilesA = SharedMemory.Allocate<uint>(2 * tileM.Value * Stride);
-        ArrayView<uint> tilesB = SharedMemory.Allocate<uint>(2 * tileN.Value * Stride);
-        // Two by four products of 16 x 8, four results of each.
-        ArrayView<float> sums = LocalMemory.Allocate<float>(32);
-        ArrayView<uint> nextA = LocalMemory.Allocate<uint>(tileM.Value);
+        const int Pad = 8;
+        const int WarpN = 32;
+        ArrayView<uint> tilesA = SharedMemory.Allocate<uint>(2 * Depth * (tileM.Value + Pad));
+        ArrayView<uint> tilesB = SharedMemory.Allocate<uint>(2 * Depth * (tileN.Value + Pad));
+        // Products of 16 x 8, four columns of them, four results of each.
+        ArrayView<float> sums = LocalMemory.Allocate<float>(warpM.Value);
+        ArrayView<uint> nextA = LocalMemory.Allocate<uint>(Depth);
         ArrayView<uint> nextB = LocalMemory.Allocate<uint>(Depth);
-        int threads = tileM / WarpTile * (tileN / WarpTile) * 32;
+        int threads = tileM / warpM * (tileN / WarpN) * 32;
+        int strideA = tileM + Pad;
+        int strideB = tileN + Pad;
         int thread = Group.IdxX;
         int lane = thread % 32;
         int warp = thread / 32;
-        int warpRow = warp / (tileN / WarpTile) * WarpTile;
-        int warpColumn = warp % (tileN / WarpTile) * WarpTile;
+        int warpRow = warp / (tileN / WarpN) * warpM;
+        int warpColumn = warp % (tileN / WarpN) * WarpN;
         int outPixels = shape.OutHeight * shape.OutWidth;
         int pixels = shape.Batch * outPixels;
         int group = Grid.IdxZ;
@@ -61,8 +66,8 @@ internal static class TensorConvolution
         int pixelStart = Grid.IdxX * tileN;
         PatchOrigin origin = Patch.Locate(shape, pixelStart + (thread % tileN), group, isWide);
         Loop.Unroll();
-        for (int i = 0; i < 32; i++) sums[i] = 0;
-        int weightStart = ((group * shape.PaddedOutChannels) + channelStart) * words;
+        for (int i = 0; i < warpM; i++) sums[i] = 0;
+        int weightStart = (group * words * shape.PaddedOutChannels) + channelStart;
         int last = words / Depth;
         int stage = 0;
         for (int tile = 0; tile <= last; tile++)
@@ -71,7 +76,7 @@ internal static class TensorConvolution
             {
                 Loop.Unroll();
                 for (int i = 0; i < tileM * Depth; i += threads)
-                    nextA[i / threads] = weights[weightStart + ((i + thread) / Depth * words) + (tile * Depth) + ((i + thread) % Depth)];
+                    nextA[i / threads] = weights[weightStart + (((tile * Depth) + ((i + thread) / tileM)) * shape.PaddedOutChannels) + ((i + thread) % tileM)];
                 Loop.Unroll();
                 for (int i = 0; i < tileN * Depth / threads; i++)
                 {
@@ -97,13 +102,13 @@ internal static class TensorConvolution
                 for (int step = 0; step < Depth; step += 8)
                 {
                     Loop.Unroll();
-                    for (int i = 0; i < 8; i++)
+                    for (int i = 0; i < warpM / 4; i++)
                     {
-                        ArrayView<uint> a = tilesA.SubView(((1 - stage) * tileM * Stride) + ((warpRow + (i / 4 * 16)) * Stride) + step);
-                        ArrayView<uint> b = tilesB.SubView(((1 - stage) * tileN * Stride) + ((warpColumn + (i % 4 * 8)) * Stride) + step);
-                        if (precision == 0) MatrixUnit.Tf32(a, Stride, b, Stride, sums, 4 * i, lane);
-                        if (precision == 1) MatrixUnit.BFloat16(a, Stride, b, Stride, sums, 4 * i, lane);
-                        if (precision == 2) MatrixUnit.Float16(a, Stride, b, Stride, sums, 4 * i, lane);
+                        ArrayView<uint> a = tilesA.SubView(((((1 - stage) * Depth) + step) * strideA) + warpRow + (i / 4 * 16));
+                        ArrayView<uint> b = tilesB.SubView(((((1 - stage) * Depth) + step) * strideB) + warpColumn + (i % 4 * 8));
+                        if (precision == 0) MatrixUnit.Tf32(a, strideA, b, strideB, sums, 4 * i, lane);
+                        if (precision == 1) MatrixUnit.BFloat16(a, strideA, b, strideB, sums, 4 * i, lane);
+                        if (precision == 2) MatrixUnit.Float16(a, strideA, b, strideB, sums, 4 * i, lane);
                     }
                 }
             }
@@ -112,10 +117,10 @@ internal static class TensorConvolution
             {
                 Loop.Unroll();
                 for (int i = 0; i < tileM * Depth; i += threads)
-                    tilesA[(stage * tileM * Stride) + ((i + thread) / Depth * Stride) + ((i + thread) % Depth)] = nextA[i / threads];
+                    tilesA[(((stage * Depth) + ((i + thread) / tileM)) * strideA) + ((i + thread) % tileM)] = nextA[i / threads];
                 Loop.Unroll();
                 for (int i = 0; i < tileN * Depth / threads; i++)
-                    tilesB[(stage * tileN * Stride) + (thread % tileN * Stride) + (i * (threads / tileN)) + (thread / tileN)] = nextB[i];
+                    tilesB[(((stage * Depth) + (i * (threads / tileN)) + (thread / tileN)) * strideB) + (thread % tileN)] = nextB[i];
             }
 
             Group.Barrier();
@@ -123,7 +128,7 @@ internal static class TensorConvolution
         }
 
         Loop.Unroll();
-        for (int i = 0; i < 32; i++)
+        for (int i = 0; i < warpM; i++)
         {
             int channel = channelStart + warpRow + (i / 16 * 16) + (i % 4 / 2 * 8) + (lane / 4);
             int pixel = pixelStart + warpColumn + (i / 4 % 4 * 8) + (lane % 4 * 2) + (i % 2);

@@ -32,7 +32,8 @@ internal sealed class ConvOperation(string node, string op, ConvShape shape, Lay
 
     public override StepVariant? OnDevice(PlanContext context)
     {
-        IReadOnlyList<StepVariant> all = DeviceKernelChoice.Convolutions(context.Device!, Shape, Epilogue, Weights.Zeros, context.Chooser);
+        IReadOnlyList<StepVariant> all = DeviceKernelChoice.Convolutions(
+            context.Device!, DeviceKernelChoice.Rows(context.Precise, context.Precision), Shape, Epilogue, Weights.Zeros, context.Chooser);
         if (context.ForcedKernel is { } name && all.FirstOrDefault(variant => variant.Kernel == name) is { } forced) return forced;
         return all.MinBy(variant => variant.Microseconds);
     }
@@ -65,7 +66,7 @@ internal sealed class ConvOperation(string node, string op, ConvShape shape, Lay
             MultiplyAdds = (long)(density * Shape.MultiplyAdds),
             Bytes = bytes,
             EstimatedMicroseconds = variant.Microseconds,
-            Recipe = new StepRecipe(this, variant, context.Threads),
+            Recipe = new StepRecipe(this, variant, context.Threads, context.Precision),
         };
     }
 
