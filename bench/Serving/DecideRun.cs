@@ -138,6 +138,8 @@ internal static class DecideRun
             choices.Count(target, targets.Targets[answeredBy].Placement != TargetPlacement.Device, answeredBy != target);
             if (outcome.Answered) tally.Finish(request, logits.AsSpan().SequenceEqual(expected[answeredBy][image]));
             else tally.Fail(request);
+            LiveRun.ProbeIfDue(targets, decider, conditions);
+            monitor.Rest();
         }
     }
 
