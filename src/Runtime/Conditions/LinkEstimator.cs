@@ -12,7 +12,7 @@ namespace CoInference.Runtime.Conditions;
 /// </remarks>
 public sealed class LinkEstimator
 {
-    private const double PriorWeight = 0.25, FloorGrowthPerHalfLife = 1.1;
+    private const double PriorWeight = 0.1, FloorGrowthPerHalfLife = 1.1;
 
     private readonly double _halfLifeTicks;
     private readonly Lock _gate = new();
