@@ -48,7 +48,8 @@ internal static class DecideRun
         File.WriteAllText(tokenFile, Convert.ToHexString(RandomNumberGenerator.GetBytes(32)));
         StressRun.WriteCertificate(certificateFile);
         using ClientTls tls = ClientTls.Load(trusted: certificateFile);
-        EdgeProcess edge = EdgeProcess.Start(folder, $"cert={certificateFile}", $"token={tokenFile}");
+        var edges = new RestartedEdge(folder, certificateFile, tokenFile);
+        EdgeProcess edge = edges.Start();
         var trouble = new LinkTrouble(12, TimeSpan.FromSeconds(4), TimeSpan.FromSeconds(1), TimeSpan.FromMilliseconds(400), TimeSpan.FromSeconds(0.25));
         using var relay = new UnreliableRelay(edge.Address.Port, trouble, seed);
         var options = new TargetSetOptions
@@ -68,29 +69,10 @@ internal static class DecideRun
             () => Ask(plans, images, expected, options with { Seed = (seed * 1000) + number, Log = _ => tally.CountRecovery() }, deciders[number % deciders.Length], seed + number, tally, choices),
             CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default))]);
 
-        bool restarted = false;
-        int nextReport = requests / 10, byEdgeBefore = 0;
+        int byEdgeBefore = 0;
         Console.WriteLine("done      seconds  drops stalls  edge MiB  devices MiB   by edge  by device  failed over");
-        while (!all.Wait(20))
-        {
-            if (!restarted && tally.Done >= requests / 2)
-            {
-                int port = edge.Address.Port;
-                edge.Kill();
-                edge.Dispose();
-                Thread.Sleep(700);
-                edge = EdgeProcess.Start(folder, $"cert={certificateFile}", $"token={tokenFile}", $"port={port}");
-                restarted = true;
-                byEdgeBefore = choices.ByEdge;
-                Console.WriteLine($"edge killed after {tally.Done} requests and restarted");
-            }
-
-            if (tally.Done < nextReport) continue;
-            nextReport += requests / 10;
-            Report();
-        }
-
-        Report();
+        bool restarted = edges.Watch(all, tally, requests, ref edge, Report, () => byEdgeBefore = choices.ByEdge);
+        Report(edge);
         bool clean = edge.Stop() == 0;
         edge.Dispose();
         int afterRestart = choices.ByEdge - byEdgeBefore;
@@ -101,7 +83,7 @@ internal static class DecideRun
         Console.WriteLine(good ? "PASS" : "FAIL");
         return good ? 0 : 1;
 
-        void Report()
+        void Report(EdgeProcess edge)
         {
             GC.Collect();
             Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
@@ -138,6 +120,8 @@ internal static class DecideRun
             choices.Count(target, targets.Targets[answeredBy].Placement != TargetPlacement.Device, answeredBy != target);
             if (outcome.Answered) tally.Finish(request, logits.AsSpan().SequenceEqual(expected[answeredBy][image]));
             else tally.Fail(request);
+            LiveRun.ProbeIfDue(targets, decider, conditions);
+            monitor.Rest();
         }
     }
 

@@ -13,7 +13,7 @@ namespace CoInference.Bench.Serving;
 /// </summary>
 internal static class HostileRun
 {
-    private const int Attackers = 4;
+    private const int Attackers = 16;
     private const double SlowShare = 0.002;
 
     public static int Execute(int frames, int seed)

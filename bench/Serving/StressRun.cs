@@ -40,7 +40,8 @@ internal static class StressRun
         using ClientTls tls = ClientTls.Load(trusted: certificateFile);
         var client = new EdgeClientOptions { Tls = tls, Token = AccessToken.FromFile(tokenFile), RequestTimeout = TimeSpan.FromSeconds(5) };
 
-        EdgeProcess edge = EdgeProcess.Start(folder, $"cert={certificateFile}", $"token={tokenFile}");
+        var edges = new RestartedEdge(folder, certificateFile, tokenFile);
+        EdgeProcess edge = edges.Start();
         var trouble = new LinkTrouble(12, TimeSpan.FromSeconds(4), TimeSpan.FromSeconds(1), TimeSpan.FromMilliseconds(400), TimeSpan.FromSeconds(0.25));
         using var relay = new UnreliableRelay(edge.Address.Port, trouble, seed);
         var tally = new Tally(requests);
@@ -48,29 +49,9 @@ internal static class StressRun
         Task[] running = [.. Enumerable.Range(0, clients).Select(number => Task.Factory.StartNew(
             () => Ask(bundle, images, expected, new EdgeAddress("127.0.0.1", relay.Port), client, number, seed, tally), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default))];
 
-        bool restarted = false;
-        int nextReport = requests / 10;
-        Task all = Task.WhenAll(running);
         Console.WriteLine("done      seconds  drops stalls  edge MiB  devices MiB");
-        while (!all.Wait(20))
-        {
-            if (!restarted && tally.Done >= requests / 2)
-            {
-                int port = edge.Address.Port;
-                edge.Kill();
-                edge.Dispose();
-                Thread.Sleep(700);
-                edge = EdgeProcess.Start(folder, $"cert={certificateFile}", $"token={tokenFile}", $"port={port}");
-                restarted = true;
-                Console.WriteLine($"edge killed after {tally.Done} requests and restarted");
-            }
-
-            if (tally.Done < nextReport) continue;
-            nextReport += requests / 10;
-            Report();
-        }
-
-        Report();
+        bool restarted = edges.Watch(Task.WhenAll(running), tally, requests, ref edge, Report);
+        Report(edge);
         bool clean = edge.Stop() == 0;
         edge.Dispose();
         Console.WriteLine($"{requests} requests of {clients} devices in {clock.Elapsed.TotalSeconds:F1} s: {tally.Answered} answered, {tally.Failed} reported as failed, {tally.Wrong} with other logits than one process gives, {tally.Missing} without an outcome, {tally.Doubled} with two");
@@ -79,7 +60,7 @@ internal static class StressRun
         Console.WriteLine(good ? "PASS" : "FAIL");
         return good ? 0 : 1;
 
-        void Report()
+        void Report(EdgeProcess edge)
         {
             GC.Collect();
             Console.WriteLine(string.Create(CultureInfo.InvariantCulture,

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs an edge and a device in two network namespaces with a token bucket filter on each way, where the kernel allows it: needs root,
-# iproute2 and sch_tbf. Elsewhere shape the link in process: 'coinference run --link' or '--trace'.
+# iproute2 and sch_tbf, for the delay sch_netem too. Elsewhere shape the link in process: 'coinference run --link' or '--trace'.
 #
 #   netns.sh SET RATE DELAY [arguments of 'coinference run SET --edge ...']
 #   netns.sh set 5mbit 20ms --data shapes10 --decider autoscale --qos 50ms
@@ -32,8 +32,14 @@ ip -n "$edge" link set lo up
 
 # The delay sits below the bucket, so that what waits for tokens has not been delayed yet.
 shape() { # NAMESPACE INTERFACE
-    tc -n "$1" qdisc add dev "$2" root handle 1: netem delay "$delay" limit 10000
-    tc -n "$1" qdisc add dev "$2" parent 1:1 handle 2: tbf rate "$rate" burst 3000 latency 2s
+    if tc -n "$1" qdisc add dev "$2" root handle 1: netem delay "$delay" limit 10000 2>/dev/null; then
+        parent="parent 1:1"
+    else
+        echo "netns.sh: this kernel has no sch_netem: the rate is shaped, the delay is left out" >&2
+        parent="root"
+    fi
+    # shellcheck disable=SC2086
+    tc -n "$1" qdisc add dev "$2" $parent handle 2: tbf rate "$rate" burst 3000 latency 2s
 }
 shape "$device" "d$id"
 shape "$edge" "e$id"
@@ -55,7 +61,7 @@ if [ -n "${TRACE:-}" ]; then
                 for end in "$device d$id" "$edge e$id"; do
                     # shellcheck disable=SC2086
                     set -- $end
-                    tc -n "$1" qdisc change dev "$2" parent 1:1 handle 2: tbf rate "${kbit}kbit" burst 3000 latency 2s
+                    tc -n "$1" qdisc change dev "$2" $parent handle 2: tbf rate "${kbit}kbit" burst 3000 latency 2s
                 done
                 sleep 1
             done

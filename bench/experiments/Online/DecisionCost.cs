@@ -45,7 +45,7 @@ internal static class DecisionCost
         AnswerAll();
         long allocated = GC.GetAllocatedBytesForCurrentThread() - before;
         output.WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"| {name} | {network.Table.Network} | {profiles.Count} | {timing.MedianUs:F0} | {timing.P90Us:F0} | {(double)allocated / Requests:0.###} |"));
+            $"| {name} | {network.Name} | {profiles.Count} | {timing.MedianUs:F0} | {timing.P90Us:F0} | {(double)allocated / Requests:0.###} |"));
 
         void AnswerAll()
         {

@@ -1,11 +1,10 @@
 using System.Globalization;
-using CoInference.Agent.Online;
 using CoInference.Agent.Online.Replay;
 
 namespace CoInference.Bench.Online;
 
 /// <summary>The regret of ANS while nothing changes, and the frames it needs when something does.</summary>
-internal sealed class RecoveryTables(IReadOnlyList<Network> networks, int seeds)
+internal sealed class RecoveryTables(IReadOnlyList<Network> networks, Seeds seeds)
 {
     private const int Frames = 2000, StepFrame = 300, AfterStep = 200, Window = 20, WindowHits = 18;
     private const double Near = 1.1, SlowLinkMbps = 4, FastLinkMbps = 100, SlowEdge = 20;
@@ -27,7 +26,7 @@ internal sealed class RecoveryTables(IReadOnlyList<Network> networks, int seeds)
         output.WriteLine();
         output.WriteLine($"### Frames from a step to within {100 * (Near - 1):F0} % of the fastest target");
         output.WriteLine();
-        output.WriteLine($"The first frame from which at least {WindowHits} of {Window} frames are within {100 * (Near - 1):F0} % of the fastest target of their frame; median and most over {seeds} seeds; at most {AfterStep - Window} are looked at.");
+        output.WriteLine($"The first frame from which at least {WindowHits} of {Window} frames are within {100 * (Near - 1):F0} % of the fastest target of their frame; median and most over {seeds.Count} seeds; at most {AfterStep - Window} are looked at.");
         output.WriteLine();
         output.WriteLine("| network | step | fastest before | fastest after | ans | ans-paper |");
         output.WriteLine("|---|---|---|---|---:|---:|");
@@ -45,7 +44,7 @@ internal sealed class RecoveryTables(IReadOnlyList<Network> networks, int seeds)
         ReplayedRequest[][] runs = Run(network, Scenario.All[0] with { Requests = Frames }, name);
         double Until(int frame) => runs.Average(run => run.Take(frame).Sum(Regret));
         string cells = string.Join(" | ", Marks.Select(mark => Text(Until(mark), 1)));
-        output.WriteLine($"| {network.Table.Network} | {name} | {cells} | {Text(Until(100) / 100, 3)} | {Text((Until(Frames) - Until(Frames - 500)) / 500, 3)} |");
+        output.WriteLine($"| {network.Name} | {name} | {cells} | {Text(Until(100) / 100, 3)} | {Text((Until(Frames) - Until(Frames - 500)) / 500, 3)} |");
     }
 
     private void PrintStep(Network network, string what, Scenario scenario, TextWriter output)
@@ -60,13 +59,12 @@ internal sealed class RecoveryTables(IReadOnlyList<Network> networks, int seeds)
             int[] frames = [.. Run(network, scenario, name).Select(FramesToRecover).Order()];
             return $"{frames[frames.Length / 2]} ({frames[^1]})";
         }));
-        output.WriteLine($"| {network.Table.Network} | {what} | {Name(fastest[0])} | {Name(fastest[1])} | {cells} |");
+        output.WriteLine($"| {network.Name} | {what} | {Name(fastest[0])} | {Name(fastest[1])} | {cells} |");
     }
 
     private ReplayedRequest[][] Run(Network network, Scenario scenario, string name)
     {
-        Func<IForesight, long, IOnlineDecider> make = network.Deciders(scenario).Maker(name);
-        return [.. network.Worlds(scenario, seeds).Select((world, seed) => world.Run(foresight => make(foresight, seed)))];
+        return Network.Run(network.Worlds(scenario, seeds), seeds, network.Deciders(scenario).Maker(name));
     }
 
     private static LevelProcess Step(double before, double after) => new([before, after], 0, [StepFrame * 0.1]);

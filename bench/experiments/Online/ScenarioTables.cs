@@ -5,25 +5,30 @@ using CoInference.Agent.Online.Replay;
 namespace CoInference.Bench.Online;
 
 /// <summary>Five scenarios times three networks, and how the figures stand beside the paper's.</summary>
-internal sealed class ScenarioTables(IReadOnlyList<Network> networks, int seeds, int requests)
+internal sealed class ScenarioTables(IReadOnlyList<Network> networks, Seeds seeds, int requests)
 {
     private const string WorstProcessor = "static:cpu.1.f32";
     private const int ConvergedWindow = 50;
     private const double ConvergedShare = 0.95;
 
-    private static readonly string[] Deciders = ["autoscale", "autoscale-bins", "autoscale-paper", "ans", "ans-energy", "ans-paper", WorstProcessor, "device", "edge", "static", "oracle"];
+    private static readonly string[] Deciders = ["autoscale", "autoscale-bins", "autoscale-paper", "ans", "ans-energy", "ans-paper", WorstProcessor, "device", "edge", "static", "causal-oracle", "oracle"];
 
     private readonly List<(string Scenario, Dictionary<string, double> EnergyMj)> _energies = [];
     private readonly Dictionary<string, List<int>> _converged = [];
+    private readonly List<Outcome> _outcomes = [];
 
-    public void Print(TextWriter output)
+    /// <summary>Prints all tables, and what comes of them beside the bars.</summary>
+    /// <param name="tables">Receives the tables.</param>
+    /// <param name="summary">Receives the rest.</param>
+    public void Print(TextWriter tables, TextWriter summary)
     {
         foreach (Network network in networks)
         {
-            foreach (Scenario scenario in Scenario.All) Print(network, scenario with { Requests = requests }, output);
+            foreach (Scenario scenario in Scenario.All) Print(network, scenario with { Requests = requests }, tables);
         }
 
-        PrintComparison(output);
+        PrintBars(summary);
+        PrintComparison(summary);
     }
 
     private void Print(Network network, Scenario scenario, TextWriter output)
@@ -31,30 +36,29 @@ internal sealed class ScenarioTables(IReadOnlyList<Network> networks, int seeds,
         ReplayRun[] worlds = network.Worlds(scenario, seeds);
         OnlineDeciders deciders = network.Deciders(scenario);
         output.WriteLine();
-        output.WriteLine($"### {network.Table.Network}, {scenario.Name}");
+        output.WriteLine($"### {network.Name}, {scenario.Name}");
         output.WriteLine();
         output.WriteLine("| decider | energy mJ | over oracle % | late or lost % | mJ per answer in time | right % | right % after 100 | latency ms |");
         output.WriteLine("|---|---:|---:|---:|---:|---:|---:|---:|");
         var energies = new Dictionary<string, double>();
-        double learned = 0, oracleViolations = 0, learnedViolations = 0;
+        var rows = new Dictionary<string, ReplayedDecider>();
         foreach (string name in Deciders)
         {
             ReplayedRequest[][] runs = Run(worlds, deciders.Maker(name));
             ReplayedDecider row = ReplayReport.Summarize(name, runs);
             energies[name] = row.EnergyMj.Mean;
-            if (name == "autoscale") (learned, learnedViolations) = (row.EnergyPerAnswerMj.Mean, row.Violations.Mean);
-            if (name == "oracle") oracleViolations = row.Violations.Mean;
+            rows[name] = row;
             output.WriteLine($"| {name} | {Cell(row.EnergyMj, 1, 2)} | {Cell(row.OverOracle, 100, 1)} | {Cell(row.Violations, 100, 2)} | {Cell(row.EnergyPerAnswerMj, 1, 2)} | {Cell(row.Right, 100, 1)} | {Cell(row.RightAfter100, 100, 1)} | {Cell(row.LatencyMs, 1, 2)} |");
             if (scenario.Name == "steady" && name.StartsWith("autoscale", StringComparison.Ordinal)) Converged(name).AddRange(runs.Select(InferencesToConverge));
         }
 
         _energies.Add((scenario.Name, energies));
-        PrintFixed(network, worlds, deciders, learned, output);
-        output.WriteLine($"AutoScale is late or lost {Text(100 * (learnedViolations - oracleViolations), 2)} points more often than the oracle.");
+        ReplayedDecider best = PrintFixed(network, worlds, deciders, rows["autoscale"].EnergyPerAnswerMj.Mean, output);
+        _outcomes.Add(new Outcome(network.Name, scenario.Name, rows, best));
     }
 
     /// <summary>Every target as a fixed choice, summed up: the best of them in hindsight, and how many beat AutoScale.</summary>
-    private static void PrintFixed(Network network, ReplayRun[] worlds, OnlineDeciders deciders, double learned, TextWriter output)
+    private ReplayedDecider PrintFixed(Network network, ReplayRun[] worlds, OnlineDeciders deciders, double learned, TextWriter output)
     {
         ReplayedDecider[] rows = [.. network.Profiles.Where(profile => profile.Target.Accuracy >= network.MinAccuracy)
             .Select(profile => ReplayReport.Summarize(profile.Target.Name, Run(worlds, deciders.Maker(OnlineDeciders.StaticPrefix + profile.Target.Name))))];
@@ -63,6 +67,25 @@ internal sealed class ScenarioTables(IReadOnlyList<Network> networks, int seeds,
         output.WriteLine();
         int better = rows.Count(row => row.EnergyPerAnswerMj.Mean < learned);
         output.WriteLine($"{better} of the {rows.Length} targets that are accurate enough would, as a fixed choice, have cost less per answer in time than AutoScale.");
+        return best;
+    }
+
+    /// <summary>What was asked of AutoScale, network by network; the oracle knows what chance will do, the causal one only the state of the world.</summary>
+    private void PrintBars(TextWriter output)
+    {
+        output.WriteLine();
+        output.WriteLine("### AutoScale beside the oracles and the fixed choices");
+        output.WriteLine();
+        output.WriteLine("| network | scenario | over oracle % | causal oracle over oracle % | right % after 100 | late or lost %: autoscale, causal oracle, oracle | points above the oracle | above the causal oracle | mJ per answer in time: autoscale, best fixed in hindsight |");
+        output.WriteLine("|---|---|---:|---:|---:|---:|---:|---:|---:|");
+        foreach (Outcome one in _outcomes)
+        {
+            ReplayedDecider learned = one.Rows["autoscale"], causal = one.Rows["causal-oracle"], oracle = one.Rows["oracle"];
+            output.WriteLine($"| {one.Network} | {one.Scenario} | {Cell(learned.OverOracle, 100, 1)} | {Text(100 * causal.OverOracle.Mean, 1)} | {Cell(learned.RightAfter100, 100, 1)} "
+                + $"| {Text(100 * learned.Violations.Mean, 2)}, {Text(100 * causal.Violations.Mean, 2)}, {Text(100 * oracle.Violations.Mean, 2)} "
+                + $"| {Text(100 * (learned.Violations.Mean - oracle.Violations.Mean), 2)} | {Text(100 * (learned.Violations.Mean - causal.Violations.Mean), 2)} "
+                + $"| {Text(learned.EnergyPerAnswerMj.Mean, 2)}, {Text(one.BestFixed.EnergyPerAnswerMj.Mean, 2)} ({one.BestFixed.Decider}) |");
+        }
     }
 
     private void PrintComparison(TextWriter output)
@@ -99,12 +122,7 @@ internal sealed class ScenarioTables(IReadOnlyList<Network> networks, int seeds,
         return int.MaxValue;
     }
 
-    private static ReplayedRequest[][] Run(ReplayRun[] worlds, Func<IForesight, long, IOnlineDecider> make)
-    {
-        var runs = new ReplayedRequest[worlds.Length][];
-        Parallel.For(0, worlds.Length, seed => runs[seed] = worlds[seed].Run(foresight => make(foresight, seed)));
-        return runs;
-    }
+    private ReplayedRequest[][] Run(ReplayRun[] worlds, Func<IForesight, long, IOnlineDecider> make) => Network.Run(worlds, seeds, make);
 
     private List<int> Converged(string name) => _converged.TryGetValue(name, out List<int>? counts) ? counts : _converged[name] = [];
 
@@ -112,4 +130,6 @@ internal sealed class ScenarioTables(IReadOnlyList<Network> networks, int seeds,
         value.HalfWidth == 0 ? Text(scale * value.Mean, digits) : $"{Text(scale * value.Mean, digits)} ± {Text(scale * value.HalfWidth, digits)}";
 
     private static string Text(double value, int digits) => value.ToString("F" + digits.ToString(CultureInfo.InvariantCulture), CultureInfo.InvariantCulture);
+
+    private sealed record Outcome(string Network, string Scenario, Dictionary<string, ReplayedDecider> Rows, ReplayedDecider BestFixed);
 }

@@ -43,8 +43,11 @@ public sealed record AnsOptions
     /// <summary>Whether the interval of forced frames doubles, up to <see cref="MaxForcedInterval"/>, as long as they are worse than what they were forced in place of. Paper: no.</summary>
     public bool ForcedBackoff { get; init; } = true;
 
-    /// <summary>Longest interval of forced frames.</summary>
+    /// <summary>Longest interval of forced frames, or of probes.</summary>
     public int MaxForcedInterval { get; init; } = 16;
+
+    /// <summary>Whether the edge is probed in the pauses between frames, so that no frame is forced. Paper: no.</summary>
+    public bool Probes { get; init; } = true;
 
     /// <summary>Weight of an observation after the next one. Paper: 1, nothing is forgotten.</summary>
     public double Discount { get; init; } = 0.99;
@@ -69,6 +72,7 @@ public sealed record AnsOptions
     {
         Confidence = 1,
         ForcedBackoff = false,
+        Probes = false,
         Discount = 1,
         Ridge = 1,
         ResetOnChange = false,

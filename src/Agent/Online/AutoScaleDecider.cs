@@ -15,16 +15,21 @@ public sealed class AutoScaleDecider : IOnlineDecider
     // A good wireless link: what has not been used is worth a try.
     private const double DefaultBytesPerSecond = 6.25e6, DefaultRoundTripSeconds = 0.005;
 
+    private const int FirstProbeInterval = 5, MostProbeInterval = 20;
+
     private readonly IReadOnlyList<TargetProfile> _profiles;
     private readonly AutoScaleOptions _options;
     private readonly RandomSource _random;
     private readonly PartModel? _model;
     private readonly RequestConstraints[] _classes;
     private readonly bool[] _eligible;
-    private readonly double[] _values, _planningRates, _joules, _seconds, _accuracies, _accuracyRewards;
+    private readonly double[] _values, _planningRates, _joules, _seconds, _late, _accuracies, _accuracyRewards;
+    private readonly EdgeProbing? _probing;
     private readonly int[] _visits, _stateVisits;
     private readonly int _stride;
     private int _classCount, _row;
+    private OperatingConditions _lastConditions;
+    private RequestConstraints _lastConstraints;
     private (int Row, int Target, double Reward) _pending = (-1, 0, 0);
 
     /// <summary>Creates a decider that has learned nothing.</summary>
@@ -42,14 +47,19 @@ public sealed class AutoScaleDecider : IOnlineDecider
         (_profiles, Network, Space) = (profiles, network, space ?? StateSpace.Paper);
         _random = new RandomSource(_options.Seed);
         _classes = new RequestConstraints[_options.ConstraintClasses];
-        if (_options.PlanningRate > 0) _model = new PartModel(profiles, Space.Count, DefaultBytesPerSecond, DefaultRoundTripSeconds, _options.LossPrior, _options.LossSeconds);
+        if (_options.PlanningRate > 0)
+        {
+            _model = new PartModel(profiles, DefaultBytesPerSecond, DefaultRoundTripSeconds, _options.LossPrior, _options.LossSeconds);
+            if (_options.Probes) _probing = new EdgeProbing(profiles, FirstProbeInterval, MostProbeInterval);
+        }
+
         _stride = _model?.Stride ?? profiles.Count;
         _eligible = new bool[_classes.Length * _stride];
         int rows = Space.Count * _classes.Length;
         (_values, _visits, _stateVisits) = (new double[rows * _stride], new int[rows * _stride], new int[rows]);
         _planningRates = new double[_model is null ? 0 : rows * _stride];
         Array.Fill(_planningRates, 1);
-        (_joules, _seconds, _accuracyRewards) = (new double[_stride], new double[_stride], new double[_stride]);
+        (_joules, _seconds, _late, _accuracyRewards) = (new double[_stride], new double[_stride], new double[_stride], new double[_stride]);
         _accuracies = [.. profiles.Select(profile => profile.Target.Accuracy)];
         for (int i = 0; i < profiles.Count; i++) _accuracyRewards[i] = 100 * _options.AccuracyWeight * _accuracies[i];
         EnergyScale = profiles.Max(profile => profile.Power.Joules(profile.DeviceSeconds, 0, 0, 0, profile.DeviceSeconds, double.NaN));
@@ -73,7 +83,8 @@ public sealed class AutoScaleDecider : IOnlineDecider
     {
         int state = Space.State(conditions), kind = Class(constraints);
         _row = (kind * Space.Count) + state;
-        if (_model is not null) Plan(_model, state, conditions, constraints);
+        (_lastConditions, _lastConstraints) = (conditions, constraints);
+        if (_model is not null) Plan(_model, conditions, constraints);
         ReadOnlySpan<double> values = _values.AsSpan(_row * _stride, _profiles.Count);
         ReadOnlySpan<bool> eligible = _eligible.AsSpan(kind * _stride, _profiles.Count);
         int best = Best(values, eligible, null);
@@ -95,7 +106,25 @@ public sealed class AutoScaleDecider : IOnlineDecider
         _stateVisits[row]++;
         if (_model is null) return;
         _planningRates[(row * _stride) + target] = _options.PlanningRate;
-        _model.Learn(target, state, conditions, outcome);
+        bool doubted = _model.Learn(target, conditions, outcome);
+        _probing?.Passed(_profiles[target].Target.Placement != TargetPlacement.Device && outcome.Answered, doubted);
+    }
+
+    /// <inheritdoc/>
+    public int Probe()
+    {
+        if (_probing is not { IsDue: true } probing) return -1;
+        if (IsEdgeWorthKnowing()) return probing.Target;
+        probing.Postpone();
+        return -1;
+    }
+
+    /// <inheritdoc/>
+    public void LearnProbe(int target, in OperatingConditions conditions, in TargetOutcome outcome)
+    {
+        if (_model is null) return;
+        bool doubted = _model.LearnProbe(target, conditions, outcome);
+        _probing?.Probed(outcome.Answered, doubted);
     }
 
     /// <summary>The value of a target in a state.</summary>
@@ -173,32 +202,48 @@ public sealed class AutoScaleDecider : IOnlineDecider
     /// The third case, of targets that are not accurate enough, has no place here: with <see cref="AutoScaleOptions.ExcludeInaccurate"/> such
     /// targets are not chosen, and without it their rewards teach it soon enough.
     /// </remarks>
-    private void Plan(PartModel model, int state, in OperatingConditions conditions, in RequestConstraints constraints)
+    private void Plan(PartModel model, in OperatingConditions conditions, in RequestConstraints constraints)
     {
-        model.Predict(state, conditions, _joules, _seconds);
+        model.Predict(conditions, constraints.LatencySeconds, _joules, _seconds, _late, atBest: false);
         Span<double> values = _values.AsSpan(_row * _stride, _stride);
         Span<double> rates = _planningRates.AsSpan(_row * _stride, _stride);
 
         // The next state's best value is about this one's, in the model: states change slowly against the discount.
         var future = new Vector<double>(_options.Discount * TensorPrimitives.Max<double>(values[.._profiles.Count]));
-        var limit = new Vector<double>(constraints.LatencySeconds * (1 - _options.LatencyMargin));
-        var never = new Vector<double>(PartModel.Never);
-        var perJoule = new Vector<double>(_options.EnergyWeight / EnergyScale);
-        var perSecond = new Vector<double>(1000 * _options.LatencyWeight);
-        var late = new Vector<double>(-_options.LatePenalty);
-        var lost = new Vector<double>(AutoScaleReward.Of(_options, constraints, 1, 1, 0, answered: false));
         for (int i = 0; i < values.Length; i += Vector<double>.Count)
         {
-            var seconds = new Vector<double>(_seconds, i);
             var value = new Vector<double>(values[i..]);
-            var rate = new Vector<double>(rates[i..]);
-            Vector<double> reward = new Vector<double>(_accuracyRewards, i) - (perJoule * new Vector<double>(_joules, i))
-                + Vector.ConditionalSelect(Vector.LessThanOrEqual(seconds, limit), perSecond * seconds, late);
-            Vector<long> silent = Vector.GreaterThanOrEqual(seconds, never);
-            reward = Vector.ConditionalSelect(silent, lost, reward);
-            rate = Vector.ConditionalSelect(silent, Vector<double>.One, rate);
-            (value + (rate * (reward + future - value))).CopyTo(values[i..]);
+            (value + (new Vector<double>(rates[i..]) * (ModelledReward(i) + future - value))).CopyTo(values[i..]);
         }
+    }
+
+    /// <summary>Expected rewards of as many targets as a vector holds, from what the model has predicted.</summary>
+    private Vector<double> ModelledReward(int first)
+    {
+        var late = new Vector<double>(_late, first);
+        return new Vector<double>(_accuracyRewards, first) - (new Vector<double>(_options.EnergyWeight / EnergyScale) * new Vector<double>(_joules, first))
+            + ((Vector<double>.One - late) * new Vector<double>(1000 * _options.LatencyWeight) * new Vector<double>(_seconds, first)) - (late * new Vector<double>(_options.LatePenalty));
+    }
+
+    /// <summary>Whether some target that needs the edge would be the best one if link and edge were as good as they might be.</summary>
+    private bool IsEdgeWorthKnowing()
+    {
+        if (_model is not { } model) return false;
+        model.Predict(_lastConditions, _lastConstraints.LatencySeconds, _joules, _seconds, _late, atBest: true);
+        ReadOnlySpan<bool> eligible = _eligible.AsSpan(Class(_lastConstraints) * _stride, _profiles.Count);
+        double alone = double.NegativeInfinity, crossing = double.NegativeInfinity;
+        for (int i = 0; i < _stride; i += Vector<double>.Count)
+        {
+            Vector<double> rewards = ModelledReward(i);
+            for (int lane = 0; lane < Vector<double>.Count && i + lane < _profiles.Count; lane++)
+            {
+                if (!eligible[i + lane]) continue;
+                ref double best = ref (_profiles[i + lane].Target.Placement == TargetPlacement.Device ? ref alone : ref crossing);
+                best = Math.Max(best, rewards[lane]);
+            }
+        }
+
+        return crossing > alone;
     }
 
     private int Untried(ReadOnlySpan<bool> eligible)
@@ -226,8 +271,9 @@ public sealed class AutoScaleDecider : IOnlineDecider
         }
 
         // The model ranks targets of one placement well; what it may be wrong about is a part that was not used for a while.
+        // And what it knows to be far worse needs no trial.
         int other = Best(values, eligible, (TargetPlacement)_random.NextIndex(3));
-        return other < 0 ? best : other;
+        return other < 0 || values[other] < values[best] - _options.ExplorationLoss ? best : other;
     }
 
     private int Best(ReadOnlySpan<double> values, ReadOnlySpan<bool> eligible, TargetPlacement? placement)

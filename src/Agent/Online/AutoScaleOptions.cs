@@ -40,16 +40,19 @@ public sealed record AutoScaleOptions
     /// Share of the difference to a modelled reward that the value of a tried target takes over whenever its state is entered; untried
     /// ones take all of it. 0, as in the paper, does not model.
     /// </summary>
-    public double PlanningRate { get; init; } = 0.3;
+    public double PlanningRate { get; init; } = 0.7;
 
     /// <summary>Without a model: whether a state's untried targets come first, each once. The paper starts from random values.</summary>
     public bool SweepUntried { get; init; } = true;
 
-    /// <summary>A modelled latency counts as in time when it is below the limit by this share.</summary>
-    public double LatencyMargin { get; init; } = 0.05;
+    /// <summary>With a model: a target is explored only if it is expected to lose no more than this against the best one, in percent of <see cref="AutoScaleDecider.EnergyScale"/>.</summary>
+    public double ExplorationLoss { get; init; } = 10;
+
+    /// <summary>With a model: whether the edge is probed in pauses while it might be worth asking, so that it is known when it becomes so. Paper: no.</summary>
+    public bool Probes { get; init; } = true;
 
     /// <summary>Share of requests to the edge that are taken to get no answer, before and beside own experience; for the model.</summary>
-    public double LossPrior { get; init; } = 0.005;
+    public double LossPrior { get; init; } = 0.001;
 
     /// <summary>Seconds after which a request without an answer is given up; for the model, until it has happened.</summary>
     public double LossSeconds { get; init; } = 0.5;
@@ -86,7 +89,7 @@ public sealed record AutoScaleOptions
 
         if (!(LargestError > 0) || !(EnergyWeight > 0)) throw new ArgumentOutOfRangeException(nameof(LargestError), LargestError, "Largest error and energy weight: expected positive numbers.");
         if (!(EpsilonHalvingVisits > 0)) throw new ArgumentOutOfRangeException(nameof(EpsilonHalvingVisits), EpsilonHalvingVisits, "Expected a positive number.");
-        if (!(LatencyMargin is >= 0 and < 1)) throw new ArgumentOutOfRangeException(nameof(LatencyMargin), LatencyMargin, "Expected 0 to below 1.");
+        if (!(ExplorationLoss >= 0)) throw new ArgumentOutOfRangeException(nameof(ExplorationLoss), ExplorationLoss, "Expected 0 or more.");
         if (!(LossPrior is >= 0 and <= 1) || !(LossSeconds >= 0)) throw new ArgumentOutOfRangeException(nameof(LossPrior), LossPrior, "Loss: expected a share from 0 to 1 and seconds of 0 or more.");
         if (ConstraintClasses is < 1 or > 64) throw new ArgumentOutOfRangeException(nameof(ConstraintClasses), ConstraintClasses, "Expected 1 to 64.");
     }

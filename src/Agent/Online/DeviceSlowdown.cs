@@ -3,22 +3,28 @@ using CoInference.Runtime.Targets;
 namespace CoInference.Agent.Online;
 
 /// <summary>
-/// How much slower than profiled the device computes, learned by executor (processor, threads and precision) and state of the device.
-/// What was not seen in a state is taken for what others have seen there, or for the profile.
+/// How much slower than profiled the device computes, learned by executor (processor, threads and precision) as a product of two curves: one over the
+/// processor load of others, one over their memory load. What an executor has not met is taken from what others met, else from between
+/// the loads that it has met.
 /// </summary>
+/// <remarks>Curves are of logarithms at eleven loads; an observation moves the two points that it belongs to, the less known one more.</remarks>
 internal sealed class DeviceSlowdown
 {
-    private const double Rate = 0.2, TolerableShare = 0.3, IdleForgetting = 0.99;
+    private const int Points = 11;
+    private const double Rate = 0.2, TolerableShare = 0.3, IdleForgetting = 0.998, FirstSpread = 0.03, UnknownSpread = 0.15, SpreadRate = 0.1, NoLoad = 0.01;
+
+    // The profile was measured without load: that many observations' worth of trust.
+    private const int ProfileTrust = 10, MostTrust = 20, FillInterval = 16;
 
     private readonly int[] _executors;
-    private readonly double[] _profiled, _seen;
+    private readonly double[] _profiled, _spread;
+    private readonly Curve[] _processor, _memory;
     private readonly SurpriseFilter[] _filters;
-    private readonly int _count;
+    private int _unfilled;
 
     /// <summary>Creates a model that has seen nothing.</summary>
     /// <param name="profiles">The targets.</param>
-    /// <param name="states">States that are told apart.</param>
-    public DeviceSlowdown(IReadOnlyList<TargetProfile> profiles, int states)
+    public DeviceSlowdown(IReadOnlyList<TargetProfile> profiles)
     {
         var known = new Dictionary<(string, int, string), int>();
         _executors = new int[profiles.Count];
@@ -32,67 +38,117 @@ internal sealed class DeviceSlowdown
             if (!known.TryGetValue(key, out _executors[i])) known[key] = _executors[i] = known.Count;
         }
 
-        _count = known.Count;
-        _seen = new double[states * _count];
-        _filters = new SurpriseFilter[_seen.Length];
+        Executors = known.Count;
+        _processor = [.. Enumerable.Range(0, Executors).Select(_ => new Curve())];
+        _memory = [.. Enumerable.Range(0, Executors).Select(_ => new Curve())];
+        _filters = new SurpriseFilter[Executors];
+        _spread = new double[Executors];
+        Array.Fill(_spread, FirstSpread);
     }
 
     /// <summary>Number of executors.</summary>
-    public int Executors => _count;
+    public int Executors { get; }
 
     /// <summary>The executor of a target.</summary>
     public int ExecutorOf(int target) => _executors[target];
 
     /// <summary>Takes in the time of the device's layers.</summary>
-    public void Learn(int target, int state, double deviceSeconds)
+    /// <param name="target">The target that ran.</param>
+    /// <param name="conditions">Surroundings.</param>
+    /// <param name="deviceSeconds">The time.</param>
+    public void Learn(int target, in OperatingConditions conditions, double deviceSeconds)
     {
-        bool ran = _profiled[target] > 0;
-        for (int executor = 0; executor < _count; executor++)
+        bool ran = _profiled[target] > 0 && deviceSeconds > 0;
+        int processor = Point(conditions.ProcessorLoad), memory = Point(conditions.MemoryLoad);
+        for (int executor = 0; executor < Executors; executor++)
         {
             // A belief that keeps an executor from being used would never be put right: without news it goes back to the profile.
             if (ran && executor == _executors[target]) continue;
-            ref double idle = ref _seen[(state * _count) + executor];
-            if (idle > 0) idle = 1 + (IdleForgetting * (idle - 1));
+            _processor[executor].Logs[processor] *= IdleForgetting;
+            _memory[executor].Logs[memory] *= IdleForgetting;
         }
 
         if (!ran) return;
-        int cell = (state * _count) + _executors[target];
-        ref double seen = ref _seen[cell];
-        double now = deviceSeconds / _profiled[target];
-        if (seen == 0)
-        {
-            seen = now;
-            return;
-        }
+        int own = _executors[target];
+        Curve byProcessor = _processor[own], byMemory = _memory[own];
+        double expected = byProcessor.Logs[processor] + byMemory.Logs[memory], error = Math.Log(deviceSeconds / _profiled[target]) - expected;
+        bool isNew = byProcessor.Seen[processor] == 0 || byMemory.Seen[memory] == 0;
+        Surprise surprise = isNew ? Surprise.None : _filters[own].Judge(error, 0, TolerableShare);
+        if (surprise == Surprise.Once) return;
+        double ofProcessor = 1.0 / (1 + byProcessor.Seen[processor]), ofMemory = 1.0 / (1 + byMemory.Seen[memory]);
+        double step = surprise == Surprise.Again ? 1 : Math.Max(Rate, Math.Max(ofProcessor, ofMemory));
+        byProcessor.Move(processor, step * error * ofProcessor / (ofProcessor + ofMemory));
+        byMemory.Move(memory, step * error * ofMemory / (ofProcessor + ofMemory));
+        if (!isNew) _spread[own] += SpreadRate * (Math.Abs(error) - _spread[own]);
 
-        switch (_filters[cell].Judge(now, seen, TolerableShare * seen))
+        // What was met moves little from one observation to the next: the points beside it can wait.
+        if (!isNew && ++_unfilled < FillInterval) return;
+        _unfilled = 0;
+        Fill(_processor);
+        Fill(_memory);
+    }
+
+    /// <summary>The slowdown of every executor under the loads of some surroundings.</summary>
+    /// <param name="conditions">The surroundings.</param>
+    /// <param name="slowdowns">Receives one factor per executor.</param>
+    /// <param name="spreads">Receives for each the relative deviation of single requests from it; may be empty.</param>
+    public void Read(in OperatingConditions conditions, Span<double> slowdowns, Span<double> spreads)
+    {
+        int processor = Point(conditions.ProcessorLoad), memory = Point(conditions.MemoryLoad);
+        for (int executor = 0; executor < Executors; executor++)
         {
-            case Surprise.None:
-                seen += Rate * (now - seen);
-                break;
-            case Surprise.Again:
-                seen = now;
-                break;
+            double log = _processor[executor].Logs[processor] + _memory[executor].Logs[memory];
+            slowdowns[executor] = log == 0 ? 1 : Math.Exp(log);
+            if (spreads.IsEmpty) continue;
+            bool isKnown = _processor[executor].Seen[processor] > 0 && _memory[executor].Seen[memory] > 0;
+            spreads[executor] = _spread[executor] + (isKnown ? 0 : UnknownSpread);
         }
     }
 
-    /// <summary>The slowdown of every executor in a state.</summary>
-    /// <param name="state">The state.</param>
-    /// <param name="slowdowns">Receives one factor per executor.</param>
-    public void Read(int state, Span<double> slowdowns)
-    {
-        _seen.AsSpan(state * _count, _count).CopyTo(slowdowns);
-        double sum = 0;
-        int known = 0;
-        foreach (double slowdown in slowdowns)
-        {
-            if (slowdown > 0) (sum, known) = (sum + slowdown, known + 1);
-        }
+    private static int Point(double load) => load >= NoLoad ? Math.Clamp((int)Math.Round(load * (Points - 1)), 1, Points - 1) : 0;
 
-        double other = known > 0 ? sum / known : 1;
-        foreach (ref double slowdown in slowdowns)
+    /// <summary>Gives the points that were never met the values that others met there, else those between their neighbours.</summary>
+    private static void Fill(Curve[] curves)
+    {
+        foreach (Curve curve in curves)
         {
-            if (slowdown == 0) slowdown = other;
+            for (int point = 1, known = 0; point < Points; point++)
+            {
+                if (curve.Seen[point] > 0)
+                {
+                    known = point;
+                    continue;
+                }
+
+                double sum = 0;
+                int count = 0;
+                foreach (Curve other in curves)
+                {
+                    if (other.Seen[point] > 0) (sum, count) = (sum + other.Logs[point], count + 1);
+                }
+
+                int next = point + 1;
+                while (next < Points && curve.Seen[next] == 0) next++;
+                double between = next == Points ? curve.Logs[known] : curve.Logs[known] + ((curve.Logs[next] - curve.Logs[known]) * (point - known) / (next - known));
+                curve.Logs[point] = count > 0 ? sum / count : between;
+            }
+        }
+    }
+
+    private sealed class Curve
+    {
+        public Curve() => Seen[0] = ProfileTrust;
+
+        /// <summary>Logarithms of the slowdown.</summary>
+        public double[] Logs { get; } = new double[Points];
+
+        /// <summary>Observations of each point.</summary>
+        public int[] Seen { get; } = new int[Points];
+
+        public void Move(int point, double by)
+        {
+            Logs[point] += by;
+            Seen[point] = Math.Min(MostTrust, Seen[point] + 1);
         }
     }
 }

@@ -27,4 +27,19 @@ public interface IOnlineDecider
     /// <param name="constraints">What the request asked for.</param>
     /// <param name="outcome">What it took.</param>
     void Learn(int target, in OperatingConditions conditions, in RequestConstraints constraints, in TargetOutcome outcome);
+
+    /// <summary>
+    /// Asked when a request has been answered: whether the runtime is to probe the edge in the pause, and with what. A probe sends the frame
+    /// that the target made of some earlier image, so that nothing is computed or encoded for it and no request waits for it.
+    /// </summary>
+    /// <returns>Index of a target that needs the edge; -1 for none.</returns>
+    int Probe() => -1;
+
+    /// <summary>Takes in what a probe took.</summary>
+    /// <param name="target">Index of the target.</param>
+    /// <param name="conditions">The surroundings of the request before it.</param>
+    /// <param name="outcome">What it took: no time of the device, and of the coding the edge's part alone.</param>
+    void LearnProbe(int target, in OperatingConditions conditions, in TargetOutcome outcome)
+    {
+    }
 }

@@ -23,7 +23,7 @@ internal sealed class ReplayVerb : Verb
     public string Scenario { get; set; } = "mixed";
 
     /// <summary>Deciders.</summary>
-    [Option("decider", Separator = ',', Default = new[] { "autoscale", "ans", "ans-energy", "device", "edge", "static", "oracle" }, MetaValue = "NAME,...", HelpText = "Deciders: autoscale, autoscale-bins, autoscale-paper, ans, ans-energy, ans-paper, oracle, device, edge, static, static:TARGET.")]
+    [Option("decider", Separator = ',', Default = new[] { "autoscale", "ans", "ans-energy", "device", "edge", "static", "oracle" }, MetaValue = "NAME,...", HelpText = "Deciders: autoscale, autoscale-bins, autoscale-paper, ans, ans-energy, ans-paper, oracle, causal-oracle, device, edge, static, static:TARGET.")]
     public IEnumerable<string> Deciders { get; set; } = [];
 
     /// <summary>Latency that counts as in time.</summary>

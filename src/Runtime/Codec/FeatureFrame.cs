@@ -82,6 +82,17 @@ public static class FeatureFrame
         WriteHeaderChecksum(header);
     }
 
+    /// <summary>Gives a request that has been written another id.</summary>
+    /// <param name="header">Exactly <see cref="RequestHeaderBytes"/> bytes, as <see cref="WriteRequest"/> left them.</param>
+    /// <param name="requestId">Echoed in the reply.</param>
+    /// <exception cref="ArgumentException">The header has another length.</exception>
+    public static void WriteRequestId(Span<byte> header, ulong requestId)
+    {
+        if (header.Length != RequestHeaderBytes) throw new ArgumentException($"A request's header has {RequestHeaderBytes} bytes, not {header.Length}.", nameof(header));
+        BinaryPrimitives.WriteUInt64LittleEndian(header[16..], requestId);
+        WriteHeaderChecksum(header);
+    }
+
     /// <summary>Writes the frame that asks the edge to drop a request which has not begun to run.</summary>
     /// <param name="frame">Exactly <see cref="RequestHeaderBytes"/> bytes.</param>
     /// <param name="planId">Identifies the plan.</param>

@@ -12,7 +12,7 @@ namespace CoInference.Runtime.Conditions;
 /// </remarks>
 public sealed class LinkEstimator
 {
-    private const double PriorWeight = 0.25, FloorGrowthPerHalfLife = 1.1;
+    private const double PriorWeight = 0.1, FloorGrowthPerHalfLife = 1.1;
 
     private readonly double _halfLifeTicks;
     private readonly Lock _gate = new();
@@ -41,7 +41,13 @@ public sealed class LinkEstimator
     /// <summary>Learns from a request and its reply.</summary>
     /// <param name="bytes">Bytes of both.</param>
     /// <param name="seconds">Time on the wire, both ways.</param>
-    public void Observe(double bytes, double seconds) => Observe(bytes, seconds, Stopwatch.GetTimestamp(), isAnswered: true);
+    public void Observe(double bytes, double seconds) => Observe(bytes, seconds, Stopwatch.GetTimestamp());
+
+    /// <summary>Learns from a request and its reply that came at a time of the caller's clock.</summary>
+    /// <param name="bytes">Bytes of both.</param>
+    /// <param name="seconds">Time on the wire, both ways.</param>
+    /// <param name="now">The time, above 0, in units of <see cref="Stopwatch"/>.</param>
+    public void Observe(double bytes, double seconds, long now) => Observe(bytes, seconds, now, isAnswered: true);
 
     /// <summary>Learns from a request that was given up: the link took at least that long for it.</summary>
     /// <param name="bytes">Bytes of the request.</param>

@@ -141,6 +141,13 @@ public sealed record EnergyModel
 /// <param name="CodingWatts">Of the processor that encodes.</param>
 public readonly record struct TargetPower(EnergyModel Model, double BusyWatts, double IdleWatts, double CodingWatts)
 {
+    /// <summary>Energy of a frame that crosses while the device has nothing else to do, in joules; modelled. The baseline is drawn anyway; the radio listens until the reply is there.</summary>
+    /// <param name="transmitSeconds">Sending.</param>
+    /// <param name="listenSeconds">From the last byte sent to the last one received, or until it is given up.</param>
+    /// <param name="signalDbm">Strength of the signal in dBm, or NaN.</param>
+    public double ProbeJoules(double transmitSeconds, double listenSeconds, double signalDbm) =>
+        (transmitSeconds * Model.TransmitWatts(signalDbm)) + (listenSeconds * Model.ReceiveWatts(signalDbm));
+
     /// <summary>Energy of one request, in joules; modelled.</summary>
     /// <param name="deviceSeconds">Computing the device's layers.</param>
     /// <param name="encodeSeconds">Encoding.</param>

@@ -23,12 +23,16 @@ public sealed class TargetSet : IDisposable
 {
     private const double MinimumStepsOfMeter = 5;
 
+    // A probe is waited for as many times longer than expected, and never less than this.
+    private const double ProbePatience = 4, LeastProbeSeconds = 0.1;
+
     private readonly TargetSetOptions _options;
     private readonly List<Session> _sessions = [];
     private readonly List<WorkerSet> _workers = [];
     private readonly List<ITargetExecutor> _executors = [];
     private readonly EdgeLink? _link;
     private readonly double _replyBytes;
+    private readonly float[] _probeLogits;
     private TargetPower[] _powers = [];
     private TargetStart[] _starts = [];
     private int _last = -1;
@@ -38,6 +42,7 @@ public sealed class TargetSet : IDisposable
         _options = options;
         Plans = plans;
         _replyBytes = FeatureFrame.ReplyBytes(plans.Classes, "");
+        _probeLogits = new float[plans.Classes];
         try
         {
             if (options.Edge is { } edge)
@@ -162,6 +167,26 @@ public sealed class TargetSet : IDisposable
         return new TargetOutcome(
             device - change, encode + (timing.DecodeMs / 1000), wire, timing.QueueMs / 1000, timing.EdgeMs / 1000, change,
             isMeasured ? measured : _powers[target].Joules(device, encode, transmit, receive, total, signalDbm), isMeasured, answered);
+    }
+
+    /// <summary>
+    /// Probes the edge with a target: sends the frame that it made of some image when the set was opened, so that nothing is computed here. Meant for the pause
+    /// after an answer. Like a request that is given up, a probe that is not answered in time ends the connection, which is remade in the background.
+    /// </summary>
+    /// <param name="target">Index of a target that needs the edge.</param>
+    /// <param name="signalDbm">Strength of the radio signal for the energy, which is modelled, or NaN.</param>
+    /// <returns>What it took; without a connection nothing.</returns>
+    /// <exception cref="ArgumentException">The target does not need the edge.</exception>
+    /// <exception cref="EdgeException">The edge does not admit this device, or serves other plans.</exception>
+    public TargetOutcome Probe(int target, double signalDbm)
+    {
+        if (_executors[target] is not EdgeExecutor executor) throw new ArgumentException($"Target '{Targets[target].Name}' does not need the edge.", nameof(target));
+        double roundTrip = Link.RoundTripSeconds, rate = Link.BytesPerSecond, expected = double.IsNaN(rate) ? 0 : roundTrip + (Targets[target].PayloadBytes / rate);
+        bool answered = executor.TryProbe(_probeLogits, TimeSpan.FromSeconds(Math.Max(LeastProbeSeconds, ProbePatience * expected)), out InferenceTiming timing);
+        double wire = (timing.WireMs + timing.LostMs) / 1000, total = timing.TotalMs / 1000;
+        double transmit = double.IsNaN(rate) ? wire : Math.Min(wire, timing.PayloadBytes / rate);
+        return new TargetOutcome(
+            0, timing.DecodeMs / 1000, wire, timing.QueueMs / 1000, timing.EdgeMs / 1000, 0, _powers[target].ProbeJoules(transmit, total - transmit, signalDbm), false, answered);
     }
 
     /// <summary>Sends one image in the two ways that differ most in what crosses, twice, so that the link is not unknown at the first decision.</summary>

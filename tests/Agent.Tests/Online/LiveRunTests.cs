@@ -32,6 +32,7 @@ public sealed class LiveRunTests : IDisposable
     [InlineData("ans")]
     [InlineData("static:edge.raw")]
     [InlineData("device")]
+    [InlineData("oracle")]
     public async Task Every_request_is_answered_and_reported(string name)
     {
         using var server = new EdgeServer(_plans, new EdgeAddress("127.0.0.1", 0));
@@ -76,9 +77,10 @@ public sealed class LiveRunTests : IDisposable
 
     private LiveReport Run(string name, EdgeAddress edge)
     {
-        using TargetSet targets = TargetSet.Open(_plans, new TargetSetOptions { Edge = edge, Threads = [1] });
+        LinkSpec spec = LinkSpec.Parse("100mbps,rtt=1ms");
+        using TargetSet targets = TargetSet.Open(_plans, new TargetSetOptions { Edge = edge, Threads = [1], Client = new EdgeClientOptions { Link = spec } });
         using var monitor = new ConditionMonitor(targets.Link);
-        IOnlineDecider decider = LiveDeciders.Create(name, targets, new RequestConstraints(0.05, 0, false), 1);
+        IOnlineDecider decider = LiveDeciders.Create(name, targets, new RequestConstraints(0.05, 0, false), 1, new ShapedLink(spec));
         return LiveRun.Execute(targets, monitor, decider, _images, new LiveRunOptions { Requests = 50, QosMs = 50, DeadlineMs = 20_000 });
     }
 }

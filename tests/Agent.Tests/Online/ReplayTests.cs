@@ -68,6 +68,34 @@ public class ReplayTests
     }
 
     [Fact]
+    public void The_causal_oracle_does_worse_than_the_oracle_and_better_than_any_fixed_choice()
+    {
+        ReplayRun run = SmallWorld.Run(Scenario.Find("mixed"), 4, latencySeconds: 0.02);
+        int causal = Late(foresight => new OracleDecider(foresight, knowsChance: false));
+        Assert.InRange(causal, Late(foresight => new OracleDecider(foresight)), run.Requests);
+        for (int target = 0; target < 5; target++)
+        {
+            int at = target;
+            Assert.True(causal <= Late(_ => new StaticDecider("fixed", at)));
+        }
+
+        int Late(Func<IForesight, IOnlineDecider> make) => run.Run(make).Count(request => !request.InTime);
+    }
+
+    [Fact]
+    public void A_probe_takes_the_link_and_the_edge_and_costs_the_radio_only()
+    {
+        TargetTable table = SmallWorld.Table with { Scatter = [1] };
+        IReadOnlyList<TargetProfile> profiles = TargetProfile.FromTable(table, EnergyModel.Default, 2);
+        var scenario = new Scenario { Name = "plain", Requests = 3, Signal = null, LinkMbps = LevelProcess.Constant(8) };
+        TargetOutcome outcome = new SimulatedWorld(table, profiles, scenario, 0).Probe(1, 0.02, 3);
+        Assert.Equal(0, outcome.DeviceSeconds + outcome.CodingSeconds);
+        Assert.Equal(0.012 + 96e-6 + 0.005, outcome.WireSeconds, 9);
+        Assert.Equal(0.0013, outcome.EdgeSeconds, 9);
+        Assert.Equal((0.7 * 0.012) + (0.6 * (96e-6 + 0.005 + 0.0013)), outcome.Joules, 9);
+    }
+
+    [Fact]
     public void A_world_is_fixed_by_its_seed()
     {
         Scenario scenario = Scenario.Find("mixed");

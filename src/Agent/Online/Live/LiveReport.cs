@@ -97,6 +97,9 @@ public sealed record LiveReport
     /// <summary>Mean energy of the device per request, millijoules.</summary>
     public required double EnergyMj { get; init; }
 
+    /// <summary>Probes of the edge in the pauses; their energy, always modelled, is part of <see cref="EnergyMj"/>.</summary>
+    public required int Probes { get; init; }
+
     /// <summary>Share of the requests whose energy a meter gave; that of the others is modelled.</summary>
     public required double EnergyMeasuredShare { get; init; }
 
@@ -153,6 +156,7 @@ public sealed record LiveReport
             Violations = requests.Average(request => request.Prediction >= 0 && request.LatencyMs <= options.QosMs ? 0.0 : 1),
             Latency = new TimeSummary(latency.Average(), latency[count / 2], latency[(int)(0.9 * (count - 1))], latency[(int)(0.99 * (count - 1))]),
             EnergyMj = requests.Average(request => request.Millijoules),
+            Probes = requests.Count(request => request.ProbeJoules > 0),
             EnergyMeasuredShare = requests.Average(request => request.IsMeasured ? 1.0 : 0),
             DecisionUs = 1e6 * requests.Select(request => request.DecisionSeconds).Order().ElementAt(count / 2),
             ConditionsUs = 1e6 * requests.Average(request => request.ReadSeconds),

@@ -90,11 +90,14 @@ public static class LiveRun
             long ran = Stopwatch.GetTimestamp();
             decider.Learn(target, conditions, constraints, Lesson(outcome, limit));
             double decision = Seconds(read, chosen) + Seconds(ran, Stopwatch.GetTimestamp());
-
             TargetOutcome? instead = outcome.Answered || fallback < 0 ? null : targets.Run(fallback, image, logits, limit, conditions.SignalDbm);
             bool answered = outcome.Answered || instead is not null;
+
+            // The answer is there: what follows takes from the pause.
+            double probeJoules = ProbeIfDue(targets, decider, conditions);
+            monitor.Rest();
             requests[i] = new LiveRequest(
-                Seconds(start, began), target, conditions, outcome, instead, answered ? Array.IndexOf(logits, logits.Max()) : -1, images.Labels[i % images.Count], Seconds(began, read), decision);
+                Seconds(start, began), target, conditions, outcome, instead, probeJoules, answered ? Array.IndexOf(logits, logits.Max()) : -1, images.Labels[i % images.Count], Seconds(began, read), decision);
             progress?.Report(i + 1);
         }
 
@@ -111,6 +114,23 @@ public static class LiveRun
         ? outcome
         : outcome with { WireSeconds = outcome.WireSeconds + limit.TotalSeconds - outcome.LatencySeconds };
 
+    /// <summary>Probes the edge when a decider asks for it, and lets it learn from that; to be called when a request has been answered.</summary>
+    /// <param name="targets">The targets.</param>
+    /// <param name="decider">The decider.</param>
+    /// <param name="conditions">The surroundings of the request.</param>
+    /// <returns>Energy of the probe in joules, modelled; 0 without one.</returns>
+    /// <exception cref="EdgeException">The edge does not admit this device, or serves other plans.</exception>
+    public static double ProbeIfDue(TargetSet targets, IOnlineDecider decider, in OperatingConditions conditions)
+    {
+        ArgumentNullException.ThrowIfNull(targets);
+        ArgumentNullException.ThrowIfNull(decider);
+        int target = decider.Probe();
+        if (target < 0) return 0;
+        TargetOutcome outcome = targets.Probe(target, conditions.SignalDbm);
+        decider.LearnProbe(target, conditions, outcome);
+        return outcome.Joules;
+    }
+
     private static double Seconds(long from, long to) => Stopwatch.GetElapsedTime(from, to).TotalSeconds;
 }
 
@@ -120,16 +140,17 @@ public static class LiveRun
 /// <param name="Conditions">The surroundings that it was chosen in.</param>
 /// <param name="Outcome">What the chosen target took.</param>
 /// <param name="Instead">What the device took that answered instead; null when the chosen target answered, or nothing did.</param>
+/// <param name="ProbeJoules">Energy of a probe of the edge after it; 0 without one.</param>
 /// <param name="Prediction">Class with the largest logit; -1 without an answer.</param>
 /// <param name="Label">Class of the image.</param>
 /// <param name="ReadSeconds">Reading the surroundings.</param>
 /// <param name="DecisionSeconds">Choosing and learning.</param>
 internal readonly record struct LiveRequest(
-    double Seconds, int Target, OperatingConditions Conditions, TargetOutcome Outcome, TargetOutcome? Instead, int Prediction, int Label, double ReadSeconds, double DecisionSeconds)
+    double Seconds, int Target, OperatingConditions Conditions, TargetOutcome Outcome, TargetOutcome? Instead, double ProbeJoules, int Prediction, int Label, double ReadSeconds, double DecisionSeconds)
 {
     public double LatencyMs => 1000 * (Outcome.LatencySeconds + (Instead?.LatencySeconds ?? 0));
 
-    public double Millijoules => 1000 * (Outcome.Joules + (Instead?.Joules ?? 0));
+    public double Millijoules => 1000 * (Outcome.Joules + (Instead?.Joules ?? 0) + ProbeJoules);
 
     public bool IsMeasured => Outcome.EnergyIsMeasured && (Instead?.EnergyIsMeasured ?? true);
 }

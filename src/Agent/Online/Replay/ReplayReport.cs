@@ -106,18 +106,18 @@ public sealed record ReplayReport
         var points = new List<ReplayPoint>(runs[0].Length);
         foreach (ReplayedRequest request in runs[0])
         {
-            regret += 1000 * (request.Outcome.Joules - request.BestOutcome.Joules);
+            regret += 1000 * (request.Joules - request.BestOutcome.Joules);
             points.Add(new ReplayPoint(
-                request.Target, request.Best, Math.Round(1000 * request.Outcome.LatencySeconds, 4), Math.Round(1000 * request.Outcome.Joules, 4), Math.Round(regret, 3)));
+                request.Target, request.Best, Math.Round(1000 * request.Outcome.LatencySeconds, 4), Math.Round(1000 * request.Joules, 4), Math.Round(regret, 3)));
         }
 
         return new ReplayedDecider(
             name,
-            Each(run => 1000 * run.Average(request => request.Outcome.Joules)),
-            Each(run => (run.Sum(request => request.Outcome.Joules) / run.Sum(request => request.BestOutcome.Joules)) - 1),
+            Each(run => 1000 * run.Average(request => request.Joules)),
+            Each(run => (run.Sum(request => request.Joules) / run.Sum(request => request.BestOutcome.Joules)) - 1),
             Each(run => 1000 * run.Average(request => request.Outcome.LatencySeconds)),
             Each(run => run.Average(request => request.InTime ? 0.0 : 1)),
-            Each(run => 1000 * run.Sum(request => request.Outcome.Joules) / Math.Max(1, run.Count(request => request.InTime))),
+            Each(run => 1000 * run.Sum(request => request.Joules) / Math.Max(1, run.Count(request => request.InTime))),
             Each(run => run.Average(request => request.Right ? 1.0 : 0)),
             Each(run => run.Length > Learning ? run.Skip(Learning).Average(request => request.Right ? 1.0 : 0) : 0),
             Each(run => 1000 * run.Sum(request => request.Outcome.LatencySeconds - Math.Min(request.Outcome.LatencySeconds, request.ShortestSeconds))),
