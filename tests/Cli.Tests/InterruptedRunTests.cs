@@ -112,7 +112,7 @@ public sealed class InterruptedRunTests : IDisposable
     }
 
     private static string[] Training(string network) =>
-        ["train", "resnet8", "--data", "shapes10", "--limit", "1024", "--epochs", "3", "--batch", "64", "--seed", "5", "--out", network];
+        ["train", "resnet8", "--data", "shapes10", "--limit", "2048", "--epochs", "6", "--batch", "64", "--seed", "5", "--out", network];
 
     private string InFolder(string name) => Path.Combine(_folder, name);
 }

@@ -8,7 +8,8 @@ internal sealed class EdgeProbing
     // Fewer bytes would say nothing of the link's rate.
     private const double LeastBytes = 1024;
 
-    // An edge that is silent is soon looked for again: it costs little, and nothing else would tell that it is back.
+    // An edge that is silent is soon looked for again, since nothing else would tell that it is back; but more and more rarely, for
+    // behind a link that is too slow for a probe it stays silent.
     private const int FirstRetry = 2;
 
     private readonly int _first, _most;
@@ -59,7 +60,7 @@ internal sealed class EdgeProbing
         // What surprised twice is no accident; a second look at the same moment would tell nothing new.
         _doubted = answered && changed && !_doubted;
         _since = 0;
-        _failed = answered ? 0 : Math.Min(_first, Math.Max(FirstRetry, 2 * _failed));
+        _failed = answered ? 0 : Math.Min(_most, Math.Max(FirstRetry, 2 * _failed));
         _interval = !answered ? _failed : changed ? _first : Math.Min(_most, 2 * Math.Max(_interval, _first / 2));
     }
 }

@@ -95,10 +95,12 @@ public class AnsTests
         static bool OnEdge(ReplayedRequest request) => SmallWorld.Profiles[request.Target].Target.Placement != TargetPlacement.Device;
     }
 
-    [Fact]
-    public void With_probes_no_frame_is_forced_and_the_pauses_know_of_the_edge()
+    [Theory]
+    [InlineData(0.3)]
+    [InlineData(1)]
+    public void With_probes_no_frame_is_forced_and_the_pauses_know_of_the_edge(double mbps)
     {
-        var scenario = new Scenario { Name = "far", Requests = 1000, Signal = null, LinkMbps = LevelProcess.Constant(1) };
+        var scenario = new Scenario { Name = "far", Requests = 1000, Signal = null, LinkMbps = LevelProcess.Constant(mbps) };
         ReplayedRequest[] requests = SmallWorld.Run(scenario, 1).Run(_ => new AnsDecider(SmallWorld.Profiles));
         Assert.Equal(0, requests.Skip(200).Count(request => SmallWorld.Profiles[request.Target].Target.Placement != TargetPlacement.Device));
         Assert.InRange(requests.Skip(800).Count(request => request.ProbeJoules > 0), 1, 200 / 8);
