@@ -1,6 +1,7 @@
 using System.Globalization;
 using CoInference.Agent.Online;
 using CoInference.Agent.Online.Replay;
+using CoInference.Runtime.Conditions;
 using CoInference.Runtime.Profiling;
 using CoInference.Runtime.Targets;
 
@@ -25,6 +26,29 @@ internal static class DecisionCost
             TargetProfile[] cuts = [.. network.Profiles.Where(profile => profile.Target.Placement == TargetPlacement.Split).Take(AnsCuts - 1)];
             IReadOnlyList<TargetProfile> arms = [network.Profiles[0], .. cuts];
             Print("ans", network, arms, new AnsDecider(arms), output);
+        }
+
+        PrintConditions(output);
+    }
+
+    /// <summary>What a live request pays before its decision.</summary>
+    private static void PrintConditions(TextWriter output)
+    {
+        using var monitor = new ConditionMonitor(new LinkEstimator());
+        Timing timing = Timing.Measure(ReadAll, new TimingOptions { Samples = 200, WarmUpMilliseconds = 300, MaxMilliseconds = 2000 });
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        ReadAll();
+        long allocated = GC.GetAllocatedBytesForCurrentThread() - before;
+        output.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"| reading the conditions | | | {timing.MedianUs:F0} | {timing.P90Us:F0} | {(double)allocated / Requests:0.###} |"));
+
+        void ReadAll()
+        {
+            for (int request = 0; request < Requests; request++)
+            {
+                monitor.Read();
+                monitor.Rest();
+            }
         }
     }
 
