@@ -42,17 +42,8 @@ public class ConvKernelTests
                 var input = new AlignedBuffer(4L * kernel.InputLayout(shape).StorageCount(shape.Batch, shape.InChannels, shape.InHeight, shape.InWidth));
                 var output = new AlignedBuffer(4L * kernel.OutputLayout(shape).StorageCount(shape.Batch, shape.OutChannels, shape.OutHeight, shape.OutWidth));
                 var scratch = new AlignedBuffer(prepared.ScratchBytes(pair.Threads));
-                prepared.Run((float*)input.Pointer, null, (float*)output.Pointer, scratch.Pointer, pair);
-
-                // The first runs may still load types on whichever thread comes to a path first.
-                long allocated = long.MaxValue;
-                for (int run = 0; run < 5 && allocated != 0; run++)
-                {
-                    long before = GC.GetAllocatedBytesForCurrentThread();
-                    prepared.Run((float*)input.Pointer, null, (float*)output.Pointer, scratch.Pointer, pair);
-                    allocated = GC.GetAllocatedBytesForCurrentThread() - before;
-                }
-
+                long allocated = SteadyState.AllocatedBytes(
+                    () => prepared.Run((float*)input.Pointer, null, (float*)output.Pointer, scratch.Pointer, pair));
                 Assert.True(allocated == 0, $"{kernel.Name} on {shape} allocates {allocated} bytes per run");
                 GC.KeepAlive(input);
                 GC.KeepAlive(output);

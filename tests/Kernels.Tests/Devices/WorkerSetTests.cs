@@ -90,10 +90,11 @@ public class WorkerSetTests
     {
         using var workers = new WorkerSet(2);
         var work = new CountingWork(2);
-        workers.Run(work, 2);
-        long before = GC.GetAllocatedBytesForCurrentThread();
-        for (int run = 0; run < 100; run++) workers.Run(work, 2);
-        Assert.Equal(before, GC.GetAllocatedBytesForCurrentThread());
+        long allocated = SteadyState.AllocatedBytes(() =>
+        {
+            for (int run = 0; run < 100; run++) workers.Run(work, 2);
+        });
+        Assert.Equal(0, allocated);
     });
 
     [Fact]

@@ -58,10 +58,12 @@ public sealed class ComputeDeviceTests
             Assert.True(sent.AsSpan(last, size).SequenceEqual(received.AsSpan(0, size)), $"{size} bytes");
         }
 
-        long before = GC.GetAllocatedBytesForCurrentThread();
-        buffer.Write(sent);
-        buffer.Read(received);
-        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+        long allocated = SteadyState.AllocatedBytes(() =>
+        {
+            buffer.Write(sent);
+            buffer.Read(received);
+        });
+        Assert.Equal(0, allocated);
         Assert.True(sent.AsSpan().SequenceEqual(received));
     }
 
@@ -118,14 +120,9 @@ public sealed class ComputeDeviceTests
         using DeviceBuffer buffer = TestDevices.Upload<int>(device, [1, 2, 3, 4]);
         using DeviceLaunch add = Add(device, buffer.View<int>(), amount: 1, thousands: 0);
         using LaunchSequence sequence = device.Record([add, add]);
-        Run(3);
-        long before = GC.GetAllocatedBytesForCurrentThread();
-        Run(50);
-        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
-
-        void Run(int times)
+        long allocated = SteadyState.AllocatedBytes(() =>
         {
-            for (int i = 0; i < times; i++)
+            for (int i = 0; i < 50; i++)
             {
                 add.Kernel.SetArgument(1, i);
                 add.Run();
@@ -133,7 +130,8 @@ public sealed class ComputeDeviceTests
             }
 
             device.Synchronize();
-        }
+        });
+        Assert.Equal(0, allocated);
     }
 
     [SkippableTheory]

@@ -106,14 +106,8 @@ public class SparseConvTests
                 var input = new AlignedBuffer(64 * 9 * 16 * sizeof(float));
                 var output = new AlignedBuffer(64 * 9 * 16 * sizeof(float));
                 var scratch = new AlignedBuffer(prepared.ScratchBytes(1));
-                long before = 0;
-                for (int run = 0; run < 6; run++)
-                {
-                    if (run == 3) before = GC.GetAllocatedBytesForCurrentThread();
-                    prepared.Run((float*)input.Pointer, null, (float*)output.Pointer, scratch.Pointer, WorkerSet.Single);
-                }
-
-                Assert.Equal(before, GC.GetAllocatedBytesForCurrentThread());
+                Assert.Equal(0, SteadyState.AllocatedBytes(
+                    () => prepared.Run((float*)input.Pointer, null, (float*)output.Pointer, scratch.Pointer, WorkerSet.Single)));
                 GC.KeepAlive(scratch);
             }
         }

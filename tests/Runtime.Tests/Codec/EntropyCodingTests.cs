@@ -119,15 +119,12 @@ public class EntropyCodingTests
 
         var payload = new byte[codec.MaxPayloadBytes];
         var feature = new float[shape.Count];
-        long before = 0;
-        for (int round = 0; round < 20; round++)
+        long allocated = SteadyState.AllocatedBytes(() =>
         {
-            if (round == 10) before = GC.GetAllocatedBytesForCurrentThread();
             int length = codec.Encode(values.AsSpan(0, shape.Count), payload, out EntropyMode coder);
             codec.Decode(payload.AsSpan(0, length), coder, feature);
-        }
-
-        Assert.Equal(before, GC.GetAllocatedBytesForCurrentThread());
+        });
+        Assert.Equal(0, allocated);
     }
 
     [Fact]

@@ -95,10 +95,11 @@ public sealed class ConditionTests : IDisposable
     public void Reading_the_conditions_allocates_nothing_and_neither_does_sampling_them()
     {
         using var monitor = new ConditionMonitor(new LinkEstimator(), interval: TimeSpan.FromDays(1));
-        for (int i = 0; i < 50; i++) Cycle();
-        long before = GC.GetAllocatedBytesForCurrentThread();
-        for (int i = 0; i < 200; i++) Cycle();
-        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+        long allocated = SteadyState.AllocatedBytes(() =>
+        {
+            for (int i = 0; i < 50; i++) Cycle();
+        });
+        Assert.Equal(0, allocated);
         OperatingConditions conditions = monitor.Read();
         Assert.InRange(conditions.MemoryLoad, 0, 1);
         Assert.True(double.IsNaN(conditions.BytesPerSecond));

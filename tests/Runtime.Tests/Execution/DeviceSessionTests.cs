@@ -198,19 +198,14 @@ public class DeviceSessionTests
         float[] input = model.Image(0);
         var output = new float[model.Classes];
         var ticks = new long[session.Steps.Count];
-        long allocated = 1;
-        for (int round = 0; round < 5 && allocated > 0; round++)
+        long allocated = SteadyState.AllocatedBytes(() =>
         {
-            long before = GC.GetAllocatedBytesForCurrentThread();
             for (int run = 0; run < 40; run++)
             {
                 session.Run(input, output);
                 if (run % 10 == 0) session.RunTimed(input, output, ticks);
             }
-
-            allocated = GC.GetAllocatedBytesForCurrentThread() - before;
-        }
-
+        });
         Assert.Equal(0, allocated);
         Assert.All(ticks, time => Assert.True(time > 0));
     }

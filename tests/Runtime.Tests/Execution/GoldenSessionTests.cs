@@ -48,22 +48,14 @@ public class GoldenSessionTests
         float[] input = model.Image(0);
         var output = new float[model.Classes];
         var ticks = new long[session.Steps.Count];
-
-        // While the runtime still replaces code by better optimized code it allocates on the running thread; steady state
-        // is reached when a whole round allocates nothing, which code that allocates per run never does.
-        long allocated = 1;
-        for (int round = 0; round < 5 && allocated > 0; round++)
+        long allocated = SteadyState.AllocatedBytes(() =>
         {
-            long before = GC.GetAllocatedBytesForCurrentThread();
             for (int run = 0; run < 100; run++)
             {
                 session.Run(input, output);
                 if (run % 10 == 0) session.RunTimed(input, output, ticks);
             }
-
-            allocated = GC.GetAllocatedBytesForCurrentThread() - before;
-        }
-
+        });
         Assert.Equal(0, allocated);
         Assert.All(ticks, time => Assert.True(time > 0));
     }

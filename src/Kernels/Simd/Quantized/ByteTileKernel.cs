@@ -30,15 +30,16 @@ internal abstract unsafe class ByteTileKernel
 
     private static ByteTileKernel? Bytes() =>
         CpuFeatures.Widest == VectorWidth.Vector512 && QuadTileCode.Create() is { } code ? code
-        : CpuFeatures.Widest >= VectorWidth.Vector256 && AvxVnni.IsSupported ? new Compiled<QuadProduct256, Vector256<int>>("vnni256", 4, 6)
+        : CpuFeatures.Widest >= VectorWidth.Vector256 && AvxVnni.IsSupported ? new Compiled<CellVector256, QuadProduct256, Vector256<int>>("vnni256", 4, 6)
         : null;
 
     private static ByteTileKernel? Words() =>
-        CpuFeatures.Widest == VectorWidth.Vector512 && Avx512BW.IsSupported ? new Compiled<PairProduct512, Vector512<int>>("pairs512", 2, 14)
-        : CpuFeatures.Widest >= VectorWidth.Vector256 && Avx2.IsSupported ? new Compiled<PairProduct256, Vector256<int>>("pairs256", 2, 6)
+        CpuFeatures.Widest == VectorWidth.Vector512 && Avx512BW.IsSupported ? new Compiled<CellVector512, PairProduct512, Vector512<int>>("pairs512", 2, 14)
+        : CpuFeatures.Widest >= VectorWidth.Vector256 && Avx2.IsSupported ? new Compiled<CellVector256, PairProduct256, Vector256<int>>("pairs256", 2, 6)
         : null;
 
-    private sealed class Compiled<TProduct, TVector>(string suffix, int cellChannels, int maximumPixels) : ByteTileKernel
+    private sealed class Compiled<TCells, TProduct, TVector>(string suffix, int cellChannels, int maximumPixels) : ByteTileKernel
+        where TCells : ICellVector<TVector>
         where TProduct : ICellProduct<TVector>
         where TVector : unmanaged
     {
@@ -46,10 +47,10 @@ internal abstract unsafe class ByteTileKernel
 
         public override int CellChannels => cellChannels;
 
-        public override int Outputs => 2 * TProduct.Lanes;
+        public override int Outputs => 2 * TCells.Lanes;
 
         public override int MaximumPixels => maximumPixels;
 
-        public override void Run(ByteTiles* tiles, int pixels) => CellTileTable<TProduct, TVector>.Get(pixels)(tiles);
+        public override void Run(ByteTiles* tiles, int pixels) => CellTileTable<TCells, TProduct, TVector>.Get(pixels)(tiles);
     }
 }

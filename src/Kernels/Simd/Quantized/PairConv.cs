@@ -78,9 +78,9 @@ internal sealed unsafe class PairConv : ByteConvKernel
                 int pairs = Math.Min(PairsPerChunk, _pairs - firstPair);
                 Gather(source, isSigned, zeroPoint, firstPair, pairs, firstPixel, pixels, panel);
                 short* weights = (short*)_weights.Pointer + ((((long)group * _paddedOutputs * _pairs) + ((long)RowsPerTile * firstPair)) * 2);
-                if (Lanes == 16) Multiply<PairProduct512, Vector512<int>>(panel, weights, pairs, target, plane, pixels, firstPair > 0);
-                else if (Lanes == 8) Multiply<PairProduct256, Vector256<int>>(panel, weights, pairs, target, plane, pixels, firstPair > 0);
-                else Multiply<PairProduct128, Vector128<int>>(panel, weights, pairs, target, plane, pixels, firstPair > 0);
+                if (Lanes == 16) Multiply<CellVector512, PairProduct512, Vector512<int>>(panel, weights, pairs, target, plane, pixels, firstPair > 0);
+                else if (Lanes == 8) Multiply<CellVector256, PairProduct256, Vector256<int>>(panel, weights, pairs, target, plane, pixels, firstPair > 0);
+                else Multiply<CellVector128, PairProduct128, Vector128<int>>(panel, weights, pairs, target, plane, pixels, firstPair > 0);
             }
 
             if (storesFloats) ConvertToFloats(target, pixels);
@@ -154,14 +154,15 @@ internal sealed unsafe class PairConv : ByteConvKernel
         }
     }
 
-    private void Multiply<TProduct, TVector>(short* panel, short* weights, int pairs, int* target, int plane, int pixels, bool accumulates)
+    private void Multiply<TCells, TProduct, TVector>(short* panel, short* weights, int pairs, int* target, int plane, int pixels, bool accumulates)
+        where TCells : ICellVector<TVector>
         where TProduct : ICellProduct<TVector>
         where TVector : unmanaged
     {
         int* sums = stackalloc int[RowsPerTile * 2 * 16];
         for (int row = 0; row < _groupOutputs; row += RowsPerTile)
         {
-            Tile<TProduct, TVector>(panel, weights + ((long)row * _pairs * 2), pairs, sums);
+            Tile<TCells, TProduct, TVector>(panel, weights + ((long)row * _pairs * 2), pairs, sums);
             for (int r = 0; r < Math.Min(RowsPerTile, _groupOutputs - row); r++)
             {
                 var from = new ReadOnlySpan<int>(sums + (r * PanelPixels), pixels);
@@ -182,39 +183,40 @@ internal sealed unsafe class PairConv : ByteConvKernel
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Tile<TProduct, TVector>(short* panel, short* weights, int pairs, int* sums)
+    private static void Tile<TCells, TProduct, TVector>(short* panel, short* weights, int pairs, int* sums)
+        where TCells : ICellVector<TVector>
         where TProduct : ICellProduct<TVector>
         where TVector : unmanaged
     {
-        TVector sum00 = TProduct.Zero, sum01 = TProduct.Zero, sum10 = TProduct.Zero, sum11 = TProduct.Zero;
-        TVector sum20 = TProduct.Zero, sum21 = TProduct.Zero, sum30 = TProduct.Zero, sum31 = TProduct.Zero;
+        TVector sum00 = TCells.Zero, sum01 = TCells.Zero, sum10 = TCells.Zero, sum11 = TCells.Zero;
+        TVector sum20 = TCells.Zero, sum21 = TCells.Zero, sum30 = TCells.Zero, sum31 = TCells.Zero;
         int* row = (int*)weights;
-        for (int pair = 0; pair < pairs; pair++, row += RowsPerTile, panel += 4 * TProduct.Lanes)
+        for (int pair = 0; pair < pairs; pair++, row += RowsPerTile, panel += 4 * TCells.Lanes)
         {
-            TVector x0 = TProduct.Load((int*)panel);
-            TVector x1 = TProduct.Load((int*)panel + TProduct.Lanes);
-            TVector w = TProduct.Broadcast(row[0]);
+            TVector x0 = TCells.Load((int*)panel);
+            TVector x1 = TCells.Load((int*)panel + TCells.Lanes);
+            TVector w = TCells.Broadcast(row[0]);
             sum00 = TProduct.MultiplyAdd(x0, w, sum00);
             sum01 = TProduct.MultiplyAdd(x1, w, sum01);
-            w = TProduct.Broadcast(row[1]);
+            w = TCells.Broadcast(row[1]);
             sum10 = TProduct.MultiplyAdd(x0, w, sum10);
             sum11 = TProduct.MultiplyAdd(x1, w, sum11);
-            w = TProduct.Broadcast(row[2]);
+            w = TCells.Broadcast(row[2]);
             sum20 = TProduct.MultiplyAdd(x0, w, sum20);
             sum21 = TProduct.MultiplyAdd(x1, w, sum21);
-            w = TProduct.Broadcast(row[3]);
+            w = TCells.Broadcast(row[3]);
             sum30 = TProduct.MultiplyAdd(x0, w, sum30);
             sum31 = TProduct.MultiplyAdd(x1, w, sum31);
         }
 
-        int lanes = TProduct.Lanes;
-        TProduct.Store(sums, sum00);
-        TProduct.Store(sums + lanes, sum01);
-        TProduct.Store(sums + (2 * lanes), sum10);
-        TProduct.Store(sums + (3 * lanes), sum11);
-        TProduct.Store(sums + (4 * lanes), sum20);
-        TProduct.Store(sums + (5 * lanes), sum21);
-        TProduct.Store(sums + (6 * lanes), sum30);
-        TProduct.Store(sums + (7 * lanes), sum31);
+        int lanes = TCells.Lanes;
+        TCells.Store(sums, sum00);
+        TCells.Store(sums + lanes, sum01);
+        TCells.Store(sums + (2 * lanes), sum10);
+        TCells.Store(sums + (3 * lanes), sum11);
+        TCells.Store(sums + (4 * lanes), sum20);
+        TCells.Store(sums + (5 * lanes), sum21);
+        TCells.Store(sums + (6 * lanes), sum30);
+        TCells.Store(sums + (7 * lanes), sum31);
     }
 }

@@ -7,7 +7,7 @@ namespace CoInference.Kernels.Simd.Quantized;
 
 /// <summary>
 /// Tiles of up to 14 pixels x 32 output channels by the AVX512-VNNI instruction that adds four products of bytes to each lane, of
-/// which .NET has no 512-bit intrinsic: machine code of our own, the loop of <see cref="CellTile{TProduct,TVector,TPixels}"/>.
+/// which .NET has no 512-bit intrinsic: machine code of our own, the loop of <see cref="CellTile{TCells,TProduct,TVector,TPixels}"/>.
 /// </summary>
 internal sealed unsafe class QuadTileCode : ByteTileKernel
 {
