@@ -20,9 +20,9 @@ public class ShapedLinkTests
     }
 
     [Theory]
-    [InlineData("5.85mbps,rtt=10ms")]
-    [InlineData("1mbps,rtt=0ms")]
-    [InlineData("20mbps,rtt=4ms")]
+    [InlineData("1mbps,rtt=10ms")]
+    [InlineData("0.1mbps,rtt=0ms")]
+    [InlineData("20mbps,rtt=12ms")]
     public async Task A_shaped_connection_behaves_like_the_link(string text)
     {
         LinkSpec spec = LinkSpec.Parse(text);
@@ -34,11 +34,12 @@ public class ShapedLinkTests
         using (var device = new DeviceRunner(bundle, server.Address, options))
         {
             RunReport report = ImageSetRun.Execute(device, TestBundles.Images(30, seed: 3));
-            // Payloads differ from image to image, so each is held against its own expectation. Within a tenth: the way
-            // between the two sockets is hidden inside the emulated one. The fastest of the images, because on a busy
-            // machine a late wake-up says nothing about the link.
-            double[] ratios = [.. report.Samples.WireMs.Zip(report.Samples.PayloadBytes, (wire, payload) => wire / spec.TransferMs(payload, 56 + (4 * TestBundles.Classes)))];
-            Assert.InRange(ratios.Min(), 0.99, 1.1);
+            // Payloads differ from image to image, so each is held against its own expectation. What comes on top is the way
+            // between the two sockets and the wake-ups of both ends: of the fastest image, because on a busy machine a late
+            // wake-up says nothing about the link, and far less than these links take.
+            (double Expected, double Wire)[] ways = [.. report.Samples.WireMs.Zip(report.Samples.PayloadBytes, (wire, payload) => (spec.TransferMs(payload, 56 + (4 * TestBundles.Classes)), wire))];
+            Assert.All(ways, way => Assert.True(way.Wire >= 0.99 * way.Expected, $"{way.Wire} ms, {way.Expected} ms expected"));
+            Assert.InRange(ways.Min(way => way.Wire - way.Expected), -0.2, 3);
         }
 
         await stop.CancelAsync();
