@@ -26,10 +26,10 @@ internal sealed class RecoveryTables(IReadOnlyList<Network> networks, Seeds seed
         output.WriteLine();
         output.WriteLine($"### Frames from a step to within {100 * (Near - 1):F0} % of the fastest target");
         output.WriteLine();
-        output.WriteLine($"The first frame from which at least {WindowHits} of {Window} frames are within {100 * (Near - 1):F0} % of the fastest target of their frame; median and most over {seeds.Count} seeds; at most {AfterStep - Window} are looked at.");
+        output.WriteLine($"The first frame from which at least {WindowHits} of {Window} frames go to a target whose mean latency after the step is within {100 * (Near - 1):F0} % of the least; median and most over {seeds.Count} seeds; at most {AfterStep - Window} are looked at. The last column asks for more than can be known: that the frame itself, with its noise, is within {100 * (Near - 1):F0} % of the fastest of all targets in that frame.");
         output.WriteLine();
-        output.WriteLine("| network | step | fastest before | fastest after | ans | ans-paper |");
-        output.WriteLine("|---|---|---|---|---:|---:|");
+        output.WriteLine("| network | step | fastest before | fastest after | ans | ans-paper | ans, frame by frame |");
+        output.WriteLine("|---|---|---|---|---:|---:|---:|");
         foreach (Network network in networks)
         {
             PrintStep(network, $"link {FastLinkMbps} to {SlowLinkMbps} Mbit/s", new Scenario { Name = "step", Signal = null, LinkMbps = Step(FastLinkMbps, SlowLinkMbps) }, output);
@@ -50,16 +50,24 @@ internal sealed class RecoveryTables(IReadOnlyList<Network> networks, Seeds seed
     private void PrintStep(Network network, string what, Scenario scenario, TextWriter output)
     {
         scenario = scenario with { Requests = StepFrame + AfterStep };
-        string Name(int target) => network.Profiles[target].Target.Name;
-        int[] fastest = [.. ((int[])[StepFrame - 1, StepFrame]).Select(frame => Enumerable.Range(0, network.Profiles.Count)
-            .Where(target => network.Profiles[target].Target.Accuracy >= network.MinAccuracy)
-            .MinBy(target => new SimulatedWorld(network.Table, network.Profiles, scenario, 0).Outcome(frame, target).LatencySeconds))];
-        string cells = string.Join(" | ", ((string[])["ans", "ans-paper"]).Select(name =>
+        int[] eligible = [.. Enumerable.Range(0, network.Profiles.Count).Where(target => network.Profiles[target].Target.Accuracy >= network.MinAccuracy)];
+        double[][] before = [.. Means(0, StepFrame)], after = [.. Means(StepFrame, AfterStep)];
+        ReplayedRequest[][] ans = Run(network, scenario, "ans"), paper = Run(network, scenario, "ans-paper");
+        string cells = string.Join(" | ", MedianAndMost(ans, ByMean), MedianAndMost(paper, ByMean), MedianAndMost(ans, (request, _) => request.Outcome.LatencySeconds <= Near * request.ShortestSeconds));
+        output.WriteLine($"| {network.Name} | {what} | {Fastest(before)} | {Fastest(after)} | {cells} |");
+
+        // By seed, the mean latency of each target over some frames; infinite for a target that is not accurate enough.
+        IEnumerable<double[]> Means(int first, int count) => Enumerable.Range(0, seeds.Count).Select(seed =>
         {
-            int[] frames = [.. Run(network, scenario, name).Select(FramesToRecover).Order()];
-            return $"{frames[frames.Length / 2]} ({frames[^1]})";
-        }));
-        output.WriteLine($"| {network.Name} | {what} | {Name(fastest[0])} | {Name(fastest[1])} | {cells} |");
+            var world = new SimulatedWorld(network.Table, network.Profiles, scenario, seeds.First + seed);
+            double[] means = [.. Enumerable.Repeat(double.PositiveInfinity, network.Profiles.Count)];
+            foreach (int target in eligible) means[target] = Enumerable.Range(first, count).Average(frame => world.Outcome(frame, target).LatencySeconds);
+            return means;
+        });
+
+        string Fastest(double[][] means) => network.Profiles[eligible.MinBy(target => means.Sum(ofSeed => ofSeed[target]))].Target.Name;
+
+        bool ByMean(ReplayedRequest request, int seed) => after[seed][request.Target] <= Near * after[seed].Min();
     }
 
     private ReplayedRequest[][] Run(Network network, Scenario scenario, string name)
@@ -69,9 +77,14 @@ internal sealed class RecoveryTables(IReadOnlyList<Network> networks, Seeds seed
 
     private static LevelProcess Step(double before, double after) => new([before, after], 0, [StepFrame * 0.1]);
 
-    private static int FramesToRecover(ReplayedRequest[] run)
+    private static string MedianAndMost(ReplayedRequest[][] runs, Func<ReplayedRequest, int, bool> isNear)
     {
-        bool[] near = [.. run.Skip(StepFrame).Select(request => request.Outcome.LatencySeconds <= Near * request.ShortestSeconds)];
+        int[] frames = [.. runs.Select((run, seed) => FramesToRecover([.. run.Skip(StepFrame).Select(request => isNear(request, seed))])).Order()];
+        return $"{frames[frames.Length / 2]} ({frames[^1]})";
+    }
+
+    private static int FramesToRecover(bool[] near)
+    {
         int first = 0;
         while (first < AfterStep - Window && near.AsSpan(first, Window).Count(true) < WindowHits) first++;
         return first;
