@@ -9,8 +9,12 @@ namespace CoInference.Runtime.Execution;
 /// <param name="Inputs">Inputs with shapes at the batch size.</param>
 /// <param name="Outputs">Outputs with shapes at the batch size.</param>
 /// <param name="Repeats">How often the plan runs for one batch.</param>
-internal sealed record Compilation(Graph Graph, ExecutionPlan? Plan, SessionValue[] Inputs, SessionValue[] Outputs, int Repeats)
+/// <param name="Threads">Threads that share each step.</param>
+internal sealed record Compilation(Graph Graph, ExecutionPlan? Plan, SessionValue[] Inputs, SessionValue[] Outputs, int Repeats, int Threads)
 {
+    // What other threads save of some 20 us is less than it takes to bring them their part of the input, and theirs of the output back.
+    private const long SmallMultiplyAdds = 3_000_000, SmallBytes = 512 * 1024;
+
     public static Compilation Create(Graph graph, SessionOptions options)
     {
         int repeats = Repeat(graph, options.BatchSize);
@@ -18,10 +22,24 @@ internal sealed record Compilation(Graph Graph, ExecutionPlan? Plan, SessionValu
         Graph simplified = GraphLowering.IsReadyFor(graph) ? graph : GraphSimplifier.Simplify(WithBatch(graph, batch), batch);
         IReadOnlyDictionary<string, ValueSpec> values = ShapeInference.Infer(simplified, null, batch);
         var context = new PlanContext(options.EffectiveThreads, options.Chooser, options.ForcedKernel, options.Precise, options.Device, options.Strict, options.KeepsOutputOnDevice, options.Precision, options.TakesInputOnDevice);
-        OperationList? operations = GraphLowering.Lower(simplified, values, context, options.Reference);
-        ExecutionPlan? plan = operations is null ? null : ExecutionPlan.Create(operations, context);
+        ExecutionPlan? plan = Plan(context);
+        if (context is { Threads: > 1, Device: null } && !options.SharesSmallGraphs && plan is not null && IsSmall(plan))
+        {
+            context = context with { Threads = 1 };
+            plan = Plan(context);
+        }
+
         return new Compilation(
-            simplified, plan, Describe(simplified.Inputs, values, repeats), Describe(simplified.Outputs, values, repeats), repeats);
+            simplified, plan, Describe(simplified.Inputs, values, repeats), Describe(simplified.Outputs, values, repeats), repeats, context.Threads);
+
+        ExecutionPlan? Plan(PlanContext context) =>
+            GraphLowering.Lower(simplified, values, context, options.Reference) is { } operations ? ExecutionPlan.Create(operations, context) : null;
+    }
+
+    private static bool IsSmall(ExecutionPlan plan)
+    {
+        StepSpec[] steps = plan.Describe();
+        return steps.Sum(step => step.MultiplyAdds) < SmallMultiplyAdds && steps.Sum(step => step.Bytes) < SmallBytes;
     }
 
     /// <summary>1 when the batch is symbolic or fits; the batch size when the graph is fixed at one image.</summary>

@@ -19,6 +19,7 @@ internal sealed unsafe class CompiledGraph
     private CompiledGraph(Graph graph, Compilation compilation, SessionOptions options)
     {
         Repeats = compilation.Repeats;
+        Threads = compilation.Threads;
         Inputs = compilation.Inputs;
         Outputs = compilation.Outputs;
         _device = options.Device;
@@ -44,7 +45,7 @@ internal sealed unsafe class CompiledGraph
                 _prepared[i] = step.Variant.Device is null
                     ? options.SharedWeights?.Prepare(step, Specs[i]) ?? step.Operation.Prepare(step.Variant, randomWeights: false)
                     : step.Operation.PrepareOnDevice(step.Variant, randomWeights: false);
-                _scratchBytes = Math.Max(_scratchBytes, _prepared[i].ScratchBytes?.Invoke(options.EffectiveThreads) ?? 0);
+                _scratchBytes = Math.Max(_scratchBytes, _prepared[i].ScratchBytes?.Invoke(Threads) ?? 0);
             }
 
             UploadConstants();
@@ -75,6 +76,9 @@ internal sealed unsafe class CompiledGraph
 
     /// <summary>How often the plan runs for one batch: more than once when the graph's batch is fixed at 1.</summary>
     public int Repeats { get; }
+
+    /// <summary>Threads that share each step: those asked for, or one when the whole graph is less work than handing it over.</summary>
+    public int Threads { get; }
 
     public static CompiledGraph Create(Graph graph, SessionOptions options)
     {

@@ -27,8 +27,8 @@ public sealed unsafe class Session : IDisposable
     private Session(CompiledGraph compiled, SessionOptions options)
     {
         _compiled = compiled;
-        if (options.Workers is null && options.Threads > 1) _ownedWorkers = new WorkerSet(options.Threads);
-        _workers = options.Workers ?? _ownedWorkers ?? WorkerSet.Single;
+        if (options.Workers is null && compiled.Threads > 1) _ownedWorkers = new WorkerSet(compiled.Threads);
+        _workers = compiled.Threads == 1 ? WorkerSet.Single : options.Workers ?? _ownedWorkers!;
         Options = options;
         try
         {
@@ -103,10 +103,10 @@ public sealed unsafe class Session : IDisposable
     /// <exception cref="ArgumentException">The set has another number of threads.</exception>
     public Session Fork(WorkerSet? workers = null)
     {
-        if (workers is not null && workers.Threads != _workers.Threads)
-            throw new ArgumentException($"The session was compiled for {_workers.Threads} threads, not {workers.Threads}.", nameof(workers));
+        if (workers is not null && workers.Threads != Options.EffectiveThreads)
+            throw new ArgumentException($"The session was compiled for {Options.EffectiveThreads} threads, not {workers.Threads}.", nameof(workers));
         using Turn turn = TakeDevice();
-        return new Session(_compiled, Options with { Workers = workers, Threads = _workers.Threads });
+        return new Session(_compiled, Options with { Workers = workers, Threads = Options.EffectiveThreads });
     }
 
     /// <summary>Runs a graph of one float input and one float output.</summary>

@@ -12,7 +12,7 @@ public sealed record SessionOptions
 
     /// <summary>
     /// Threads that share each step when <see cref="Workers"/> is null: the session then owns a worker set of this
-    /// size. At least 1.
+    /// size. At least 1. A graph of so little work that handing it over takes longer runs on one thread all the same.
     /// </summary>
     public int Threads { get; init; } = 1;
 
@@ -69,6 +69,9 @@ public sealed record SessionOptions
     /// of another network must not use it.
     /// </summary>
     public SharedWeights? SharedWeights { get; init; }
+
+    /// <summary>Whether threads share even a graph of so little work that it would be faster on one; for checks of the sharing.</summary>
+    internal bool SharesSmallGraphs { get; init; }
 
     /// <summary>Threads that share a step: of <see cref="Workers"/> when given, else <see cref="Threads"/>.</summary>
     internal int EffectiveThreads => Workers?.Threads ?? Threads;

@@ -109,7 +109,7 @@ public class MovementStepTests
     private static void Check(Graph graph, Tensor input, string what)
     {
         IReadOnlyList<Tensor> expected = Interpreter.Run(graph, [input]);
-        using Session session = Session.Create(graph, new SessionOptions { Threads = 2 });
+        using Session session = Session.Create(graph, new SessionOptions { Threads = 2, SharesSmallGraphs = true });
         Assert.DoesNotContain(session.Steps, step => step.Kernel == "reference");
         session.PoisonArena();
         IReadOnlyList<Tensor> actual = session.Run([input]);

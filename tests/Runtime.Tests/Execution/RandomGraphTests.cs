@@ -37,7 +37,7 @@ public class RandomGraphTests
         {
             (Graph graph, Tensor input) = RandomGraph.Create(seed, batch);
             IReadOnlyList<Tensor> expected = Interpreter.Run(graph, [input]);
-            var options = new SessionOptions { BatchSize = batch, Threads = threads, Chooser = KernelChooser.Analytic, ForcedKernel = kernel };
+            var options = new SessionOptions { BatchSize = batch, Threads = threads, SharesSmallGraphs = true, Chooser = KernelChooser.Analytic, ForcedKernel = kernel };
             using Session session = Session.Create(graph, options);
             Assert.DoesNotContain(session.Steps, step => step.Kernel == "reference");
             for (int run = 0; run < 2; run++)

@@ -62,7 +62,7 @@ public unsafe partial class SessionBoundaryTests
 
     private static void CheckGuarded(Graph graph, string? kernel, int threads, int seed)
     {
-        using Session session = Session.Create(graph, new SessionOptions { Threads = threads, Chooser = KernelChooser.Analytic, ForcedKernel = kernel });
+        using Session session = Session.Create(graph, new SessionOptions { Threads = threads, SharesSmallGraphs = true, Chooser = KernelChooser.Analytic, ForcedKernel = kernel });
         Tensor input = Random(session.Inputs[0].Shape!.Value, seed);
         float[] expected = Expected(graph, input);
         foreach (bool atEnd in new[] { true, false })

@@ -42,17 +42,25 @@ public class SessionTests
     [Fact]
     public void Keys_tell_steps_apart_that_differ_in_anything_but_their_name()
     {
-        string Key(int outputs, int batch, int threads, Action<Graph>? change = null)
-        {
-            Graph graph = LayerGraph.Create(16, outputs, 3, 8);
-            change?.Invoke(graph);
-            using var workers = new WorkerSet(threads);
-            return Session.Describe(graph, new SessionOptions { BatchSize = batch, Workers = workers, Chooser = KernelChooser.Analytic }).Single(step => step.Conv is not null).Key;
-        }
+        string Key(int outputs, int batch, int threads, Action<Graph>? change = null) => Layer(8, outputs, batch, threads, change).Key;
 
         string[] keys = [Key(16, 1, 1), Key(32, 1, 1), Key(16, 2, 1), Key(16, 1, 2), Key(16, 1, 1, AddRelu)];
         Assert.Equal(keys.Length, keys.Distinct().Count());
         Assert.Equal(keys[0], Key(16, 1, 1, graph => graph.Nodes[0].Name = "another"));
+    }
+
+    [Fact]
+    public void A_graph_of_little_work_stays_on_one_thread()
+    {
+        Assert.Equal(Layer(8, 16, 1, threads: 1, shares: false).Key, Layer(8, 16, 1, threads: 2, shares: false).Key);
+        Assert.NotEqual(Layer(64, 16, 1, threads: 1, shares: false).Key, Layer(64, 16, 1, threads: 2, shares: false).Key);
+        Graph graph = LayerGraph.Create(16, 16, 3, 8);
+        using var workers = new WorkerSet(2);
+        using var others = new WorkerSet(3);
+        using Session session = Session.Create(graph, new SessionOptions { Workers = workers, Chooser = KernelChooser.Analytic });
+        using Session fork = session.Fork(workers);
+        Assert.Equal(session.Steps, fork.Steps);
+        Assert.Throws<ArgumentException>(() => session.Fork(others));
     }
 
     [Theory]
@@ -63,7 +71,7 @@ public class SessionTests
         Graph graph = LayerGraph.Create(16, 16, 1, 81);
         float[] Run(int count)
         {
-            using Session session = Session.Create(graph, new SessionOptions { Threads = count, Chooser = KernelChooser.Analytic });
+            using Session session = Session.Create(graph, new SessionOptions { Threads = count, SharesSmallGraphs = true, Chooser = KernelChooser.Analytic });
             session.PoisonArena();
             var random = new Random(5);
             var input = new float[session.Inputs[0].Shape!.Value.Count];
@@ -164,5 +172,13 @@ public class SessionTests
         relu.Inputs.Add("sum");
         relu.Outputs.Add("y");
         graph.Nodes.Add(relu);
+    }
+
+    private static StepSpec Layer(int size, int outputs, int batch, int threads, Action<Graph>? change = null, bool shares = true)
+    {
+        Graph graph = LayerGraph.Create(16, outputs, 3, size);
+        change?.Invoke(graph);
+        using var workers = new WorkerSet(threads);
+        return Session.Describe(graph, new SessionOptions { BatchSize = batch, Workers = workers, Chooser = KernelChooser.Analytic, SharesSmallGraphs = shares }).Single(step => step.Conv is not null);
     }
 }
