@@ -75,6 +75,21 @@ public sealed class DeviceConvTests
         }
     }
 
+    // 2^-11 is half of the distance between 1 and the next number of 10 fraction bits, 2^-8 of 7.
+    [Theory]
+    [InlineData(ProductPrecision.Float32, 1.00048828125f, 1.00048828125f)]
+    [InlineData(ProductPrecision.Tf32, 1.00048828125f, 1.0009765625f)]
+    [InlineData(ProductPrecision.Tf32, -1.00048828125f, -1.0009765625f)]
+    [InlineData(ProductPrecision.Tf32, 1.0004882f, 1f)]
+    [InlineData(ProductPrecision.BFloat16, 1.00390625f, 1f)]
+    [InlineData(ProductPrecision.BFloat16, 1.01171875f, 1.015625f)]
+    [InlineData(ProductPrecision.BFloat16, 1.0039064f, 1.0078125f)]
+    [InlineData(ProductPrecision.Float16, 1.00048828125f, 1f)]
+    [InlineData(ProductPrecision.Float16, 1.00146484375f, 1.001953125f)]
+    [InlineData(ProductPrecision.Float16, 70000f, float.PositiveInfinity)]
+    public void Factors_are_rounded_as_the_formats_define(ProductPrecision precision, float value, float expected) =>
+        Assert.Equal(expected, FactorRounding.Round(value, precision));
+
     private static void Check(ComputeDevice device, DeviceConvKernel kernel, ConvShape shape, Epilogue epilogue)
     {
         var random = new Random(shape.GetHashCode());
@@ -105,13 +120,5 @@ public sealed class DeviceConvTests
         return values;
     }
 
-    private static float[] Rounded(float[] values, ProductPrecision precision) => precision switch
-    {
-        // Ties away from zero for tf32, to even for the others.
-        ProductPrecision.Tf32 => Array.ConvertAll(values, value => BitConverter.UInt32BitsToSingle((BitConverter.SingleToUInt32Bits(value) + 0x1000u) & 0xFFFFE000u)),
-        ProductPrecision.BFloat16 => Array.ConvertAll(values, value => BitConverter.SingleToUInt32Bits(value) is var bits
-            ? BitConverter.UInt32BitsToSingle((bits + 0x7FFFu + ((bits >> 16) & 1u)) & 0xFFFF0000u) : 0),
-        ProductPrecision.Float16 => Array.ConvertAll(values, value => (float)(Half)value),
-        _ => values,
-    };
+    private static float[] Rounded(float[] values, ProductPrecision precision) => Array.ConvertAll(values, value => FactorRounding.Round(value, precision));
 }

@@ -10,17 +10,33 @@ namespace CoInference.Kernels.Tests.Gpu;
 [Collection("devices")]
 public sealed class DeviceIntegerConvTests
 {
-    [SkippableTheory]
-    [MemberData(nameof(TestDevices.All), MemberType = typeof(TestDevices))]
-    public void Sums_and_bytes_are_those_of_the_cpu(string deviceId)
+    public static TheoryData<string, string> Kernels
     {
-        ComputeDevice device = TestDevices.Get(deviceId);
-        ConvShape[] shapes = [.. ConvShapeSets.Fixed.Concat(ConvShapeSets.Random(seed: 41, count: 12)).Where(DeviceIntegerConv.Supports)];
-        if (TestDevices.IsSimulator(deviceId)) shapes = [.. shapes.OrderBy(shape => shape.MultiplyAdds).Skip(shapes.Length / 4).Take(2)];
-        for (int i = 0; i < shapes.Length; i++) Check(device, shapes[i], isSigned: i % 2 == 0, zeroPoint: i % 2 == 0 ? (i * 37 % 256) - 128 : i * 37 % 256, storesBytes: i % 3 > 0, isSignedOutput: i % 3 == 1);
+        get
+        {
+            var data = new TheoryData<string, string>();
+            foreach (string device in TestDevices.Ids)
+            {
+                foreach (DeviceIntegerConvKernel kernel in DeviceIntegerConvKernels.All) data.Add(device, kernel.Name);
+            }
+
+            return data;
+        }
     }
 
-    private static unsafe void Check(ComputeDevice device, ConvShape shape, bool isSigned, int zeroPoint, bool storesBytes, bool isSignedOutput)
+    [SkippableTheory]
+    [MemberData(nameof(Kernels))]
+    public void Sums_and_bytes_are_those_of_the_cpu(string deviceId, string kernelName)
+    {
+        ComputeDevice device = TestDevices.Get(deviceId);
+        DeviceIntegerConvKernel kernel = DeviceIntegerConvKernels.All.Single(row => row.Name == kernelName);
+        ConvShape[] shapes = [.. ConvShapeSets.Fixed.Concat(ConvShapeSets.Random(seed: 41, count: 12)).Where(shape => kernel.Supports(shape, device.Limits))];
+        Skip.If(shapes.Length == 0 && TestDevices.IsSimulator(deviceId), $"{deviceId} is too small a device for {kernel.Name}");
+        if (TestDevices.IsSimulator(deviceId)) shapes = [.. shapes.OrderBy(shape => shape.MultiplyAdds).Skip(shapes.Length / 4).Take(2)];
+        for (int i = 0; i < shapes.Length; i++) Check(device, kernel, shapes[i], isSigned: i % 2 == 0, zeroPoint: i % 2 == 0 ? (i * 37 % 256) - 128 : i * 37 % 256, storesBytes: i % 3 > 0, isSignedOutput: i % 3 == 1);
+    }
+
+    private static unsafe void Check(ComputeDevice device, DeviceIntegerConvKernel kernel, ConvShape shape, bool isSigned, int zeroPoint, bool storesBytes, bool isSignedOutput)
     {
         var random = new Random(shape.GetHashCode());
         var input = new byte[shape.Batch * shape.InChannels * shape.InHeight * shape.InWidth];
@@ -49,7 +65,7 @@ public sealed class DeviceIntegerConvTests
 
         using DeviceBuffer source = TestDevices.Upload<byte>(device, input), factors = TestDevices.Upload<float>(device, scales);
         using DeviceBuffer result = device.Allocate(4L * sums.Length);
-        using var layer = new DeviceIntegerConv(device, shape, weights, bias, isSigned, zeroPoint);
+        using DeviceIntegerConv layer = kernel.Prepare(device, shape, weights, bias, isSigned, zeroPoint);
         using DeviceLaunch launch = storesBytes
             ? layer.Bind(source.View<byte>(0, input.Length), factors.View<float>(0, scales.Length), 7, isSignedOutput, result.View<byte>(0, bytes.Length))
             : layer.Bind(source.View<byte>(0, input.Length), result.View<int>());

@@ -39,4 +39,19 @@ public static class DeviceGemmKernels
         new VectorGemmKernel(lanes: 32),
         new VectorGemmKernel(lanes: 128),
     ];
+
+    /// <summary>The row with the lowest guess among those that need no memory besides their operands.</summary>
+    /// <returns>null when none of them takes the product.</returns>
+    public static DeviceGemmKernel? Choose(GemmShape shape, in GemmEpilogue epilogue, DeviceLimits limits)
+    {
+        ArgumentNullException.ThrowIfNull(shape);
+        DeviceGemmKernel? best = null;
+        foreach (DeviceGemmKernel row in All)
+        {
+            // A split needs memory between its kernels that whoever asks here does not own.
+            if (row.Supports(shape, epilogue, limits) && row.WorkspaceValues(shape, limits) == 0 && (best is null || row.Cost(shape, limits) < best.Cost(shape, limits))) best = row;
+        }
+
+        return best;
+    }
 }

@@ -25,31 +25,18 @@ public sealed class DeviceIntegerConv : IDisposable
     private readonly DeviceBuffer _taps;
     private readonly DeviceBuffer _words;
 
-    /// <summary>Packs the weights and moves them to the device.</summary>
-    /// <param name="device">The device.</param>
-    /// <param name="shape">The layer.</param>
-    /// <param name="weights">[output channel][input channel of the group][row][column], the zero point subtracted.</param>
-    /// <param name="bias">One value per output channel, in units of the sums; empty for none.</param>
-    /// <param name="isSigned">Whether input bytes are signed.</param>
-    /// <param name="zeroPoint">Zero point of the input.</param>
-    /// <exception cref="ArgumentException">The layer is not supported, or the lengths do not fit it.</exception>
-    /// <exception cref="DeviceException">Out of memory.</exception>
-    public DeviceIntegerConv(ComputeDevice device, ConvShape shape, ReadOnlySpan<sbyte> weights, ReadOnlySpan<int> bias, bool isSigned, int zeroPoint)
+    internal DeviceIntegerConv(
+        ComputeDevice device, ProductTile tile, ConvShape shape, ReadOnlySpan<sbyte> weights, ReadOnlySpan<int> bias, bool isSigned, int zeroPoint)
     {
-        ArgumentNullException.ThrowIfNull(device);
-        ArgumentNullException.ThrowIfNull(shape);
         if (!Supports(shape)) throw new ArgumentException($"Convolution {shape} of bytes sums more products than 32 bits hold, or has too many images or channels.", nameof(shape));
         if (weights.Length != shape.WeightCount) throw new ArgumentException($"{weights.Length} weights do not fit convolution {shape}.", nameof(weights));
         if (!bias.IsEmpty && bias.Length != shape.OutChannels) throw new ArgumentException($"{bias.Length} values of a bias do not fit convolution {shape}.", nameof(bias));
-        (_device, _shape, _isSigned) = (device, shape, isSigned);
+        (_device, _tile, _shape, _isSigned) = (device, tile, shape, isSigned);
         // Signed bytes become unsigned ones that are 128 larger, and so does their zero point.
         _zeroPoint = isSigned ? zeroPoint + 128 : zeroPoint;
         int quads = (shape.InChannels / shape.Groups + 3) / 4;
         _inWords = shape with { InChannels = quads * shape.Groups };
-        long pixels = (long)shape.Batch * shape.OutHeight * shape.OutWidth;
         int outChannels = shape.OutChannels / shape.Groups, taps = DeviceConvKernel.TapCount(_inWords);
-        _tile = ProductTile.All.Where(tile => tile.Threads <= device.Limits.MaxGroupThreads && tile.SharedBytes(padding: 0) <= device.Limits.SharedBytes).MinBy(tile => tile.Cost(
-            (long)ProductTile.Tiles(outChannels, tile.M) * ProductTile.Tiles(pixels, tile.N) * shape.Groups, taps, device.Limits));
         int paddedTaps = ProductTile.Tiles(taps, _tile.K) * _tile.K;
         _padded = ProductTile.Tiles(outChannels, _tile.M) * _tile.M;
         int[] added = bias.IsEmpty ? new int[shape.OutChannels] : bias.ToArray();
@@ -60,13 +47,10 @@ public sealed class DeviceIntegerConv : IDisposable
         _words = Own(device.Allocate(4L * shape.Batch * _inWords.InChannels * shape.InHeight * shape.InWidth));
     }
 
-    /// <summary>Whether a layer can be run: its sums fit 32 bits and its extents a launch.</summary>
-    public static bool Supports(ConvShape shape)
-    {
-        ArgumentNullException.ThrowIfNull(shape);
-        return DeviceConvKernel.TapCount(shape) <= IntegerConv.MaximumTaps && shape.Batch <= DeviceConvKernel.MostGroupsAlongZ
-            && shape.InChannels <= DeviceConvKernel.MostGroupsAlongZ && shape.Groups <= DeviceConvKernel.MostGroupsAlongZ;
-    }
+    /// <summary>Whether any row can run a layer: its sums fit 32 bits and its extents a launch.</summary>
+    internal static bool Supports(ConvShape shape) =>
+        DeviceConvKernel.TapCount(shape) <= IntegerConv.MaximumTaps && shape.Batch <= DeviceConvKernel.MostGroupsAlongZ
+        && shape.InChannels <= DeviceConvKernel.MostGroupsAlongZ && shape.Groups <= DeviceConvKernel.MostGroupsAlongZ;
 
     /// <summary>Stores the sums: sum of (x - zero point) w, plus the bias.</summary>
     /// <param name="input">Bytes, NCHW.</param>

@@ -142,11 +142,6 @@ public static class DeviceOperators
     /// <param name="shape">Sizes.</param>
     /// <param name="epilogue">What is fused into the store.</param>
     /// <param name="views">The matrices.</param>
-    public static DeviceLaunch Gemm(ComputeDevice device, GemmShape shape, GemmEpilogue epilogue, GemmViews views)
-    {
-        // A split needs memory between its kernels that nobody here would own.
-        DeviceGemmKernel kernel = DeviceGemmKernels.All
-            .Where(row => row.Supports(shape, epilogue, device.Limits) && row.WorkspaceValues(shape, device.Limits) == 0).MinBy(row => row.Cost(shape, device.Limits))!;
-        return kernel.Bind(device, shape, epilogue, views, default);
-    }
+    public static DeviceLaunch Gemm(ComputeDevice device, GemmShape shape, GemmEpilogue epilogue, GemmViews views) =>
+        DeviceGemmKernels.Choose(shape, epilogue, device.Limits)!.Bind(device, shape, epilogue, views, default);
 }
