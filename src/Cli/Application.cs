@@ -3,6 +3,7 @@ using System.Runtime.InteropServices;
 using CoInference.Agent.Environments;
 using CoInference.Cli.Rendering;
 using CoInference.Cli.Verbs;
+using CoInference.Kernels.Gpu;
 using CommandLine;
 using CommandLine.Text;
 
@@ -64,7 +65,7 @@ internal static class Application
     /// <summary>Failures that bad input or the machine can cause; anything else is a bug and keeps its stack trace.</summary>
     private static bool IsExpected(Exception failure) =>
         failure is InvalidDataException or IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException
-            or System.Net.Sockets.SocketException or TimeoutException or InfeasibleBudgetException;
+            or System.Net.Sockets.SocketException or TimeoutException or InfeasibleBudgetException or DeviceException;
 
     /// <summary>The first signal asks the verb to stop at the next safe point; a second one ends the process at once.</summary>
     private static PosixSignalRegistration CancelOn(PosixSignal signal, CancellationTokenSource cancellation) =>

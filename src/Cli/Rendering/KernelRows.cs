@@ -23,7 +23,7 @@ internal sealed record KernelRows(string Conv, double PickOverBest, double? Brea
 /// <param name="P10Us">10th percentile in microseconds.</param>
 /// <param name="P90Us">90th percentile in microseconds.</param>
 /// <param name="Gflops">Operations of the dense layer per median time, in 1e9 per second.</param>
-/// <param name="MaxRelError">Largest difference from the scalar reference, relative to its largest magnitude.</param>
+/// <param name="MaxRelError">Largest difference from the scalar reference, relative to its largest magnitude; at most the largest double, also where a result is no number.</param>
 /// <param name="Picked">Whether a session would pick it.</param>
 /// <param name="VsDense">Median time of the fastest dense kernel of the same run over that of this kernel.</param>
 /// <param name="RunSparsity">The <c>--sparsity</c> of the run that the row belongs to.</param>
@@ -36,7 +36,7 @@ internal sealed record KernelRow(
     /// <summary>The row of a timing.</summary>
     public static KernelRow Of(KernelTiming timing, double runSparsity) => new(
         timing.Kernel, timing.Form.ToString().ToLowerInvariant(), timing.Sparsity, timing.Threads, timing.MedianMicroseconds, timing.P10Microseconds,
-        timing.P90Microseconds, timing.Gflops, timing.MaxRelativeError, timing.IsPicked, timing.VersusDense, runSparsity, timing.ErrorBound, timing.IsCorrect);
+        timing.P90Microseconds, timing.Gflops, Math.Min(timing.MaxRelativeError, double.MaxValue), timing.IsPicked, timing.VersusDense, runSparsity, timing.ErrorBound, timing.IsCorrect);
 }
 
 /// <summary>Source-generated JSON of <see cref="KernelRows"/>.</summary>

@@ -10,11 +10,11 @@ using CommandLine;
 namespace CoInference.Cli.Verbs;
 
 /// <summary>
-/// Times every kernel that can run one convolution and checks each against the scalar reference, or times the stages of the
-/// feature codec.
+/// Times every kernel that can run one convolution or product and checks each against the scalar reference, checks all kernels of a
+/// device, or times the stages of the feature codec.
 /// </summary>
-[Verb("kernels", HelpText = "Time every kernel that can run a convolution and show how good the pick is; or time the feature codec.")]
-internal sealed class KernelsVerb : ComputeVerb
+[Verb("kernels", HelpText = "Time every kernel that can run a convolution and show how good the pick is; check all kernels of a device; or time the feature codec.")]
+internal sealed partial class KernelsVerb : ComputeVerb
 {
     /// <summary>The layer.</summary>
     [Option("conv", SetName = "conv", MetaValue = "SHAPE", HelpText = "Layer as BATCHxCxHxW:OUTkKERNEL[sSTRIDE][pPAD][dDILATION][gGROUPS], e.g. 1x64x56x56:64k3s1p1.")]
@@ -61,7 +61,7 @@ internal sealed class KernelsVerb : ComputeVerb
     public string Sparsity { get; set; } = "0";
 
     /// <summary>Element type.</summary>
-    [Option("dtype", Default = "f32", MetaValue = "TYPE", HelpText = "Element type: f32, or i8 for layers of 8-bit integers beside the float kernels of the same layer.")]
+    [Option("dtype", Default = "f32", MetaValue = "TYPE", HelpText = "Element type: f32, or i8 for layers of 8-bit integers beside the float kernels of the same layer; every sum is compared with the integer reference.")]
     public string Type { get; set; } = "f32";
 
     /// <summary>Samples per kernel.</summary>
@@ -74,18 +74,28 @@ internal sealed class KernelsVerb : ComputeVerb
         CheckCompute();
         ProductPrecision[] precisions = [.. Precision.Split(',', StringSplitOptions.TrimEntries).Select(CheckPrecision)];
         if (Source.Length > 0) return Task.FromResult(PrintSource(terminal));
-        if (Device != "cpu" && (Choice || Type != "f32")) throw new UsageException($"--device {Device}: --choice and --dtype i8 time kernels of the CPU.");
+        if (Check == KernelNames) return Task.FromResult(ListKernels(terminal));
+        if (Device != "cpu" && Choice) throw new UsageException($"--device {Device}: --choice judges kernels of the CPU.");
         if (Launches && Device == "cpu") throw new UsageException("--launches needs a --device other than cpu.");
+        if (Gemm.Length > 0 || Check.Length > 0)
+        {
+            string option = Gemm.Length > 0 ? "--gemm" : "--check";
+            RequireDeviceFor(option);
+            if (Precision != "fp32")
+                throw new UsageException($"--precision {Precision}: {(Gemm.Length > 0 ? "product kernels do not round their factors; a 1x1 layer (--conv) has kernels that do" : "--check runs the kernels of every precision")}.");
+            return RunOnDeviceAsync(terminal, cancellation);
+        }
+
         using ComputeDevice? device = OpenDevice();
         if (Launches) return Task.FromResult(TimeLaunches(terminal, device!, cancellation));
         if (Codec.Length > 0) return Task.FromResult(TimeCodec(terminal, device, cancellation));
         if (Choice) return JudgeAsync(terminal, cancellation);
-        if (Conv.Length == 0) throw new UsageException("kernels needs --conv SHAPE, --codec CxHxW, --choice, --launches or --source NAME.");
+        if (Conv.Length == 0) throw new UsageException("kernels needs --conv SHAPE, --gemm SHAPE, --check LIST, --codec CxHxW, --choice, --launches or --source NAME.");
         if (Type is not ("f32" or "i8")) throw new UsageException($"--dtype {Type}: expected f32 or i8.");
         ConvShape shape = ConvShape.Parse(Conv);
         if (Groups is { } groups) shape = ConvShape.Parse((shape with { Groups = groups }).ToString());
         double[] sparsities = ParseSparsities(Sparsity);
-        if (Type == "i8") return Task.FromResult(CompareIntegers(terminal, shape, sparsities, cancellation));
+        if (Type == "i8") return Task.FromResult(CompareIntegers(terminal, shape, sparsities, device, precisions, cancellation));
         var runs = new List<(double Sparsity, KernelComparison Comparison)>();
         WeightForm form = WeightForm.Dense;
         foreach (double sparsity in sparsities)
@@ -104,8 +114,7 @@ internal sealed class KernelsVerb : ComputeVerb
         WriteJson(terminal, result, KernelRowsJson.Default.KernelRows);
         if (!JsonOnStdout) Write(terminal, runs, form, breakEven, sparsities.Max());
         KernelTiming[] wrong = [.. runs.SelectMany(run => run.Comparison.Rows).Where(row => !row.IsCorrect)];
-        foreach (KernelTiming row in wrong)
-            terminal.Error(string.Create(CultureInfo.InvariantCulture, $"{row.Kernel} is off the reference by {row.MaxRelativeError:0.0e0} of the largest output; rounding explains {row.ErrorBound:0.0e0}."));
+        foreach (KernelTiming row in wrong) terminal.Error(OffReference(row.Kernel, row.MaxRelativeError, row.ErrorBound));
         return Task.FromResult(wrong.Length == 0 ? ExitCode.Done : ExitCode.Failed);
     }
 
@@ -168,23 +177,23 @@ internal sealed class KernelsVerb : ComputeVerb
         terminal.Line($"pick / best: {Number(comparison.PickOverBest, "F2")}");
     }
 
-    private int CompareIntegers(Terminal terminal, ConvShape shape, double[] sparsities, CancellationToken cancellation)
+    private int CompareIntegers(
+        Terminal terminal, ConvShape shape, double[] sparsities, ComputeDevice? device, IReadOnlyCollection<ProductPrecision> precisions, CancellationToken cancellation)
     {
         if (Form != "dense" || sparsities.Any(sparsity => sparsity > 0)) throw new UsageException("--dtype i8 times dense layers: no --form, no --sparsity.");
         if (Precise) throw new UsageException("--precise chooses between float kernels; those of --dtype i8 are exact.");
-        IntegerComparison comparison = IntegerComparison.Run(shape, Threads, Rounds, cancellation);
+        IntegerComparison comparison = IntegerComparison.Run(shape, Threads, Rounds, device, precisions, cancellation);
         IntegerRows rows = IntegerRows.Of(comparison);
         WriteJson(terminal, rows, IntegerRowsJson.Default.IntegerRows);
         if (!JsonOnStdout)
         {
-            terminal.Line($"{shape}, {Threads} thread(s): {Number(shape.MultiplyAdds / 1e6, "0.###")} M multiply-adds");
+            terminal.Line($"{shape}, {(device is null ? $"{Threads} thread(s)" : Device)}: {Number(shape.MultiplyAdds / 1e6, "0.###")} M multiply-adds");
             terminal.Write(rows.ToTable());
         }
 
-        IntegerTiming? wrong = comparison.Rows.FirstOrDefault(row => row.WrongSums > 0);
-        if (wrong is null) return ExitCode.Done;
-        terminal.Error($"{wrong.Kernel} has {wrong.WrongSums} sums that differ from the integer reference.");
-        return ExitCode.Failed;
+        IntegerTiming[] wrong = [.. comparison.Rows.Where(row => row.WrongSums > 0)];
+        foreach (IntegerTiming row in wrong) terminal.Error($"{row.Kernel} has {row.WrongSums} sums that differ from the integer reference.");
+        return wrong.Length == 0 ? ExitCode.Done : ExitCode.Failed;
     }
 
     private async Task<int> JudgeAsync(Terminal terminal, CancellationToken cancellation)

@@ -1,6 +1,6 @@
-using System.Diagnostics;
 using CoInference.Kernels.Devices;
-using CoInference.Kernels.Reference;
+using CoInference.Kernels.Gpu;
+using CoInference.Kernels.Gpu.Layers;
 using CoInference.Kernels.Registry;
 using CoInference.Kernels.Simd.Quantized;
 using CoInference.Kernels.Tensors;
@@ -44,11 +44,20 @@ public sealed record IntegerComparison(ConvShape Shape, IReadOnlyList<IntegerTim
     /// <param name="shape">The layer.</param>
     /// <param name="threads">Threads, at least 1.</param>
     /// <param name="rounds">Samples per kernel.</param>
+    /// <param name="device">A device whose kernels are compared, by its own clock; null for those of the CPU.</param>
+    /// <param name="precisions">To what float kernels of the device may round factors; null for not at all.</param>
     /// <param name="cancellation">Stops between samples.</param>
+    /// <exception cref="DeviceException">The device has not enough memory, or was lost.</exception>
     /// <exception cref="ArgumentException">The shape is invalid or a number is out of range.</exception>
+    /// <exception cref="NotSupportedException">No integer kernel of the device runs the layer.</exception>
     /// <exception cref="OperationCanceledException">The run was cancelled.</exception>
     public static IntegerComparison Run(
-        ConvShape shape, int threads = 1, int rounds = KernelComparison.DefaultRounds, CancellationToken cancellation = default)
+        ConvShape shape,
+        int threads = 1,
+        int rounds = KernelComparison.DefaultRounds,
+        ComputeDevice? device = null,
+        IReadOnlyCollection<ProductPrecision>? precisions = null,
+        CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(shape);
         shape.Validate();
@@ -56,92 +65,62 @@ public sealed record IntegerComparison(ConvShape Shape, IReadOnlyList<IntegerTim
         ArgumentOutOfRangeException.ThrowIfLessThan(rounds, 1);
         using WorkerSet? own = threads > 1 ? new WorkerSet(threads) : null;
         WorkerSet workers = own ?? WorkerSet.Single;
-
-        (Tensor input, Tensor weights) = RandomOperands(shape);
-        int[] expected = Expected(shape, input, weights);
-        short[] packed = Array.ConvertAll(weights.Values<sbyte>().ToArray(), weight => (short)weight);
-        List<IntegerConv> kernels = [new IntegerConv(shape, packed)];
-        var portable = new IntegerConv(shape, packed, portable: true);
-        if (portable.Name != kernels[0].Name) kernels.Add(portable);
-        IntegerRun[] integers = [.. kernels.Select(kernel => new IntegerRun(kernel, shape, input, workers))];
-
-        var layer = new RandomLayer(shape, Epilogue.Relu, WeightForm.Dense, density: 1);
-        StepVariant[] candidates = [.. KernelChooser.Default.AllConvolutions(shape, Epilogue.Relu, layer.Zeros, threads, precise: false)];
-        LayerRun[] floats = [.. candidates.Select(candidate => LayerRun.Create(layer, candidate, workers))];
-
-        int?[] wrong = [.. integers.Select(run => (int?)run.WrongSums(expected)), .. floats.Select(_ => (int?)null)];
-        Func<int, double>[] work = [.. integers.Select(run => InterleavedTimer.OnHost(run.Execute)), .. floats.Select(run => (Func<int, double>)run.Sample)];
-        double[][] samples = InterleavedTimer.Measure(work, rounds, cancellation);
-        double[] medians = [.. samples.Select(sample => InterleavedTimer.Quantile(sample, 0.5))];
-        string[] names = [.. kernels.Select(kernel => kernel.Name), .. candidates.Select(candidate => candidate.Kernel)];
-        double direct = Enumerable.Range(0, candidates.Length)
-            .Where(i => candidates[i].Convolution!.Kernel is { Form: WeightForm.Dense, ErrorUnits: null })
-            .Min(i => medians[integers.Length + i]);
-        IntegerTiming[] rows =
-        [
-            .. Enumerable.Range(0, medians.Length).Select(i => new IntegerTiming(
-                names[i],
-                i < integers.Length ? ElementType.UInt8 : ElementType.Float32,
-                threads,
-                medians[i],
-                InterleavedTimer.Quantile(samples[i], 0.1),
-                InterleavedTimer.Quantile(samples[i], 0.9),
-                2e-3 * shape.MultiplyAdds / medians[i],
-                wrong[i],
-                IsPicked: i == 0,
-                direct / medians[i])),
-        ];
-        Array.Sort(rows, (a, b) => a.MedianMicroseconds.CompareTo(b.MedianMicroseconds));
-        return new IntegerComparison(shape, rows);
-    }
-
-    private static (Tensor Input, Tensor Weights) RandomOperands(ConvShape shape)
-    {
-        var random = new Random(17);
-        var input = new Tensor(ElementType.UInt8, new TensorShape(shape.Batch, shape.InChannels, shape.InHeight, shape.InWidth));
-        var weights = new Tensor(ElementType.Int8, new TensorShape(shape.OutChannels, shape.InChannels / shape.Groups, shape.KernelHeight, shape.KernelWidth));
-        random.NextBytes(input.Bytes);
-        random.NextBytes(weights.Bytes);
-        return (input, weights);
-    }
-
-    private static int[] Expected(ConvShape shape, Tensor input, Tensor weights)
-    {
-        SpatialWindow window = SpatialWindow.Create(
-            [shape.InHeight, shape.InWidth], [shape.KernelHeight, shape.KernelWidth], [shape.StrideY, shape.StrideX],
-            [shape.DilationY, shape.DilationX], [shape.PadTop, shape.PadLeft, shape.PadBottom, shape.PadRight]);
-        Tensor zero = Tensor.From<byte>(new TensorShape(), [ZeroPoint]);
-        return Convolution.RunInteger(input, weights, zero, null, window, shape.Groups).Values<int>().ToArray();
-    }
-
-    private sealed unsafe class IntegerRun(IntegerConv kernel, ConvShape shape, Tensor input, WorkerSet workers) : IParallelWork
-    {
-        private readonly Tensor _sums = new(ElementType.Int32, new TensorShape(shape.Batch, shape.OutChannels, shape.OutHeight, shape.OutWidth));
-        private readonly AlignedBuffer _scratch = new(Math.Max(64, kernel.ScratchBytes));
-        private readonly int _parts = Math.Min(kernel.Units, workers.Threads);
-
-        public void Execute()
+        var layer = new RandomIntegerLayer(shape, isSigned: false, ZeroPoint, hasBias: false);
+        var floatLayer = new RandomLayer(shape, Epilogue.Relu, WeightForm.Dense, density: 1);
+        StepVariant[] candidates = device is null
+            ? [.. KernelChooser.Default.AllConvolutions(shape, Epilogue.Relu, floatLayer.Zeros, threads, precise: false)]
+            : [.. DeviceKernelChoice.AllConvolutions(device, DeviceKernelChoice.Rows(precise: false, precisions ?? []), shape, Epilogue.Relu, floatLayer.Zeros, KernelChooser.Default)];
+        var integers = new List<IntegerLayerRun>();
+        var floats = new List<LayerRun>();
+        try
         {
-            if (_parts == 1) ((IParallelWork)this).Execute(0);
-            else workers.Run(this, _parts);
+            if (device is null) integers.AddRange(OnCpu(layer, workers));
+            else integers.AddRange(DeviceIntegerConvKernels.All.Where(kernel => kernel.Supports(shape, device.Limits)).Select(kernel => new DeviceIntegerLayerRun(layer, device, kernel)));
+            string picked = device is null ? integers[0].Kernel : DeviceIntegerConvKernels.Choose(shape, device.Limits)?.Name
+                ?? throw new NotSupportedException($"No integer kernel of this build runs convolution {shape} on {device.Description.Id}.");
+            foreach (StepVariant candidate in candidates) floats.Add(LayerRun.Create(floatLayer, candidate, workers));
+            int[][] expected = [.. layer.CheckedImages.Select(layer.ExpectedSums)];
+            int?[] wrong = [.. integers.Select(run => (int?)run.WrongSums(expected)), .. floats.Select(_ => (int?)null)];
+            Func<int, double>[] work = [.. integers.Select(run => (Func<int, double>)run.Sample), .. floats.Select(run => (Func<int, double>)run.Sample)];
+            double[][] samples = InterleavedTimer.Measure(work, rounds, cancellation);
+            double[] medians = [.. samples.Select(sample => InterleavedTimer.Quantile(sample, 0.5))];
+            string[] names = [.. integers.Select(run => run.Kernel), .. candidates.Select(candidate => candidate.Kernel)];
+            double direct = Enumerable.Range(0, candidates.Length).Where(i => IsDirect(candidates[i])).Min(i => medians[integers.Count + i]);
+            IntegerTiming[] rows =
+            [
+                .. Enumerable.Range(0, medians.Length).Select(i => new IntegerTiming(
+                    names[i],
+                    i < integers.Count ? ElementType.UInt8 : ElementType.Float32,
+                    threads,
+                    medians[i],
+                    InterleavedTimer.Quantile(samples[i], 0.1),
+                    InterleavedTimer.Quantile(samples[i], 0.9),
+                    2e-3 * shape.MultiplyAdds / medians[i],
+                    wrong[i],
+                    IsPicked: i < integers.Count && names[i] == picked,
+                    direct / medians[i])),
+            ];
+            Array.Sort(rows, (a, b) => a.MedianMicroseconds.CompareTo(b.MedianMicroseconds));
+            return new IntegerComparison(shape, rows);
         }
-
-        void IParallelWork.Execute(int part) => kernel.Run(
-            (byte*)input.Pointer, isSigned: false, ZeroPoint, (int*)_sums.Pointer, storesFloats: false, _scratch.Pointer,
-            (int)((long)kernel.Units * part / _parts), (int)((long)kernel.Units * (part + 1) / _parts));
-
-        public int WrongSums(int[] expected)
+        finally
         {
-            Execute();
-            ReadOnlySpan<int> actual = _sums.Values<int>();
-            Debug.Assert(actual.Length == expected.Length, "The reference computes the same layer.");
-            int wrong = 0;
-            for (int i = 0; i < expected.Length; i++)
-            {
-                if (actual[i] != expected[i]) wrong++;
-            }
-
-            return wrong;
+            foreach (IntegerLayerRun run in integers) run.Dispose();
+            foreach (LayerRun run in floats) run.Dispose();
         }
+    }
+
+    // Kernels that add the products themselves, without rounding their factors.
+    private static bool IsDirect(StepVariant candidate) => candidate.Device is { } device
+        ? device.Kernel is { Form: WeightForm.Dense, ErrorUnits: null, FactorRoundoff: 0 }
+        : candidate.Convolution!.Kernel is { Form: WeightForm.Dense, ErrorUnits: null };
+
+    private static IEnumerable<IntegerLayerRun> OnCpu(RandomIntegerLayer layer, WorkerSet workers)
+    {
+        short[] packed = Array.ConvertAll(layer.Weights.ToArray(), weight => (short)weight);
+        var first = new IntegerConv(layer.Shape, packed);
+        yield return new CpuIntegerLayerRun(layer, first, workers);
+        var portable = new IntegerConv(layer.Shape, packed, portable: true);
+        if (portable.Name != first.Name) yield return new CpuIntegerLayerRun(layer, portable, workers);
     }
 }

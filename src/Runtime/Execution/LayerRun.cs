@@ -13,7 +13,7 @@ internal abstract class LayerRun : IDisposable
     /// <summary>The kernel's stated error in the units of <see cref="ConvKernel.ErrorUnits"/>; null when it sums products.</summary>
     protected abstract double? ErrorUnits { get; }
 
-    /// <summary>Largest relative error of a rounded factor; 0 when none is rounded.</summary>
+    /// <summary>Largest relative error of a factor that is rounded and not so in the reference; 0 when none is.</summary>
     protected virtual double FactorRoundoff => 0;
 
     /// <summary>What is run.</summary>
@@ -146,7 +146,7 @@ internal abstract class LayerRun : IDisposable
 
         protected override double? ErrorUnits => _kernel.ErrorUnits;
 
-        protected override double FactorRoundoff => _kernel.FactorRoundoff;
+        protected override double FactorRoundoff => Layer.Rounding == _kernel.Precision ? 0 : _kernel.FactorRoundoff;
 
         protected override RandomLayer Layer { get; }
 
@@ -170,10 +170,13 @@ internal abstract class LayerRun : IDisposable
 
         protected override ReadOnlySpan<float> Compute()
         {
-            Sample(1);
+            // The device's memory may hold the right results of the kernel before.
             var values = new float[Layer.Expected.Count];
+            Array.Fill(values, float.NaN);
             int length = values.Length / Layer.Shape.Batch;
             using Lock.Scope turn = _device.Gate.EnterScope();
+            _output.Write(System.Runtime.InteropServices.MemoryMarshal.AsBytes(values.AsSpan()));
+            _step.Run();
             foreach (int image in Layer.CheckedImages)
                 _output.Read(System.Runtime.InteropServices.MemoryMarshal.AsBytes(values.AsSpan(image * length, length)), (long)sizeof(float) * image * length);
             return values;

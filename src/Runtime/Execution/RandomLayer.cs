@@ -1,3 +1,4 @@
+using CoInference.Kernels.Gpu.Layers;
 using CoInference.Kernels.Reference;
 using CoInference.Kernels.Registry;
 using CoInference.Kernels.Tensors;
@@ -13,10 +14,17 @@ internal sealed class RandomLayer
     private readonly PlanValue _input;
     private readonly PlanValue _output;
 
-    public RandomLayer(ConvShape shape, Epilogue epilogue, WeightForm form, double density)
+    /// <summary>Makes the data and runs the reference.</summary>
+    /// <param name="shape">The layer.</param>
+    /// <param name="epilogue">What is fused into the store.</param>
+    /// <param name="form">How zeros are placed.</param>
+    /// <param name="density">Share of weights, or blocks, that are not zero.</param>
+    /// <param name="rounding">To what the reference rounds factors before it multiplies them; <see cref="Input"/> and <see cref="Weights"/> are not rounded.</param>
+    public RandomLayer(ConvShape shape, Epilogue epilogue, WeightForm form, double density, ProductPrecision rounding = ProductPrecision.Float32)
     {
         Shape = shape;
         Epilogue = epilogue;
+        Rounding = rounding;
         (Weights, Bias) = RandomWeights.Create(shape, form, density);
         Zeros = WeightZeros.Of(Tensor.From<float>(new TensorShape(shape.OutChannels, Weights.Length / shape.OutChannels), Weights), shape.OutChannels, false);
         Input = new Tensor(ElementType.Float32, new TensorShape(shape.Batch, shape.InChannels, shape.InHeight, shape.InWidth));
@@ -24,12 +32,13 @@ internal sealed class RandomLayer
         Expected = new Tensor(ElementType.Float32, Residual.Shape);
         RandomWeights.Fill(Input.Values<float>());
         if (epilogue.HasResidual) RandomWeights.Fill(Residual.Values<float>());
-        CheckedImages = shape.MultiplyAdds <= MostReferenceProducts || shape.Batch <= 2 ? [.. Enumerable.Range(0, shape.Batch)] : [0, shape.Batch - 1];
+        CheckedImages = ImagesToCheck(shape);
+        float[] weights = Rounded(Weights);
         ConvShape one = shape with { Batch = 1 };
         foreach (int image in CheckedImages)
         {
             Span<float> residual = ImageOf(Residual, image);
-            ReferenceConv.Run(one, epilogue, ImageOf(Input, image), Weights, Bias, residual, ImageOf(Expected, image));
+            ReferenceConv.Run(one, epilogue, Rounded(ImageOf(Input, image)), weights, Bias, residual, ImageOf(Expected, image));
         }
 
         _input = new PlanValue("input", ElementType.Float32, Input.Shape);
@@ -57,7 +66,14 @@ internal sealed class RandomLayer
     /// <summary>Largest magnitude that the reference puts out.</summary>
     public double LargestOutput => Math.Abs(TensorPrimitives.MaxMagnitude<float>(Expected.Values<float>()));
 
+    /// <summary>Images of a layer that a scalar reference computes in about a second: all, or the first and the last.</summary>
+    public static IReadOnlyList<int> ImagesToCheck(ConvShape shape) =>
+        shape.MultiplyAdds <= MostReferenceProducts || shape.Batch <= 2 ? [.. Enumerable.Range(0, shape.Batch)] : [0, shape.Batch - 1];
+
     public ConvShape Shape { get; }
+
+    /// <summary>To what the reference rounded factors.</summary>
+    public ProductPrecision Rounding { get; }
 
     public Epilogue Epilogue { get; }
 
@@ -82,6 +98,17 @@ internal sealed class RandomLayer
     public Tensor ResidualIn(ActivationLayout layout) => layout.IsNchw ? Residual : ReorderOperation.Convert(Residual, _output, layout);
 
     public Tensor ExpectedIn(ActivationLayout layout) => layout.IsNchw ? Expected : ReorderOperation.Convert(Expected, _output, layout);
+
+    private float[] Rounded(ReadOnlySpan<float> values)
+    {
+        float[] rounded = values.ToArray();
+        if (Rounding != ProductPrecision.Float32)
+        {
+            foreach (ref float value in rounded.AsSpan()) value = FactorRounding.Round(value, Rounding);
+        }
+
+        return rounded;
+    }
 
     private Span<float> ImageOf(Tensor values, int image)
     {
