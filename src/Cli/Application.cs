@@ -90,7 +90,9 @@ internal static class Application
         {
             var sentences = SentenceBuilder.Create();
             string verb = result.TypeInfo.Current is { } type && Attribute.GetCustomAttribute(type, typeof(VerbAttribute)) is VerbAttribute named ? $" {named.Name}" : "";
-            string problems = string.Join(' ', errors.Select(error => sentences.FormatError(error).Trim()));
+            string problems = string.Join(' ', errors.Where(error => error is not MutuallyExclusiveSetError).Select(error => sentences.FormatError(error).Trim()));
+            string[] exclusive = [.. errors.OfType<MutuallyExclusiveSetError>().Select(error => $"--{error.NameInfo.LongName}").Distinct().Order()];
+            if (exclusive.Length > 0) problems = $"{problems} {string.Join(", ", exclusive)}: each is for something else; expected one of them.".TrimStart();
             Console.Error.WriteLine($"error: {problems} See 'coinference{verb} --help'.");
             return ExitCode.Usage;
         }

@@ -21,6 +21,9 @@ public class CommandTests
     [InlineData("kernels --conv 1x4x5x5:4k1s1p0 --precision fp32,bf16 --rounds 1", "conv.bfloat16.32x64", false)]
     [InlineData("kernels --codec 4x8x8 --bits 3 --rounds 1", "unpack", false)]
     [InlineData("kernels --launches", "recorded", true)]
+    [InlineData("kernels --conv 1x4x5x5:4k1s1p0 --dtype i8 --precision fp32,bf16 --rounds 1", "conv.integer.32x32", false)]
+    [InlineData("kernels --gemm 2x3x5x7:tb:a1 --rounds 1", "gemm.32x32", false)]
+    [InlineData("kernels --check map.exp,copy", "copy.sliced", false)]
     public void Kernels_of_a_device_are_compared(string arguments, string row, bool mayMissBar)
     {
         RealDevices.Get("opencl:0");
@@ -42,6 +45,7 @@ public class CommandTests
     [InlineData("kernels --conv 1x8x8x8:8k3p1 --precision tf32")]
     [InlineData("kernels --conv 1x8x8x8:8k3p1 --precision fp8")]
     [InlineData("kernels --launches")]
+    [InlineData("kernels --conv 1x8x8x8:8k3p1 --gemm 1x8x8x8")]
     [InlineData("kernels --choice --random -1")]
     [InlineData("kernels --choice --form channel --sparsity 0.5")]
     [InlineData("create resnet9 --out net.onnx")]
@@ -83,6 +87,64 @@ public class CommandTests
         Assert.Equal((2, ""), (code, output));
         Assert.Single(error.TrimEnd().Split('\n'));
         Assert.StartsWith("error: ", error, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("kernels --conv 1x8x8x8:8k3p1 --gemm 1x8x8x8", "--conv, --gemm: each is for something else; expected one of them")]
+    [InlineData("kernels --gemm 1x8x8x8", "--gemm needs a --device")]
+    [InlineData("kernels --check all", "--check needs a --device")]
+    [InlineData("kernels --gemm 1x8x8x8 --device opencl:0 --dtype i8", "--dtype i8: --gemm takes f32 only")]
+    [InlineData("kernels --gemm 1x8x8x8 --device opencl:0 --precision bf16", "--precision bf16: product kernels do not round")]
+    [InlineData("kernels --check all --device opencl:0 --precision bf16", "--precision bf16: --check runs the kernels of every precision")]
+    [InlineData("kernels --check all --device opencl:0 --sparsity 0.5", "--check takes no --form, --sparsity or --groups")]
+    [InlineData("kernels --gemm 8x8x8 --device opencl:0", "--gemm 8x8x8: Product '8x8x8' is not of the form COUNTxROWSxCOLUMNSxDEPTH")]
+    [InlineData("kernels --gemm 1x8x8x8 --device opencl:0 --rounds 0", "--rounds 0: expected at least 1")]
+    [InlineData("kernels --check conv.magic --device opencl:0", "--check conv.magic: no kernel's name is or begins with it")]
+    [InlineData("kernels --check , --device opencl:0", "--check ,: expected all, names, or names of kernels")]
+    [InlineData("kernels --conv 1x8x8x8:8k3p1 --dtype i4 --device cpu", "--dtype i4: expected f32 or i8")]
+    [InlineData("kernels --choice --device opencl:0", "--choice judges kernels of the CPU")]
+    public void A_wrong_flag_of_kernels_is_named_with_what_was_expected(string arguments, string message)
+    {
+        (int code, string output, string error) = Run(arguments.Split(' '));
+        Assert.Equal((2, ""), (code, output));
+        Assert.Single(error.TrimEnd().Split('\n'));
+        Assert.Contains(message, error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void The_names_of_device_kernels_are_listed()
+    {
+        (int code, string output, string error) = Run("kernels", "--check", "names");
+        Assert.Equal((0, ""), (code, error));
+        string[] names = output.TrimEnd().Split('\n');
+        foreach (string name in new[] { "conv.implicit.128x128", "conv.float16.32x64", "conv.integer.32x32", "gemm.vectors.32", "map.exp", "codec.pack" }) Assert.Contains(name, names);
+    }
+
+    [SkippableFact]
+    public void A_check_of_kernels_says_what_agreed_in_how_many_cases()
+    {
+        RealDevices.Get("opencl:0");
+        (int code, string output, _) = Run("kernels", "--check", "pool.max,combine", "--device", "opencl:0");
+        Assert.Equal(0, code);
+        Assert.Contains("9 of 9 kernels agree, in 134 cases; 2 of the", output, StringComparison.Ordinal);
+        (code, output, _) = Run("kernels", "--check", "pool.max", "--device", "opencl:0", "--json", "-");
+        Assert.Equal(0, code);
+        using JsonDocument json = JsonDocument.Parse(output);
+        JsonElement row = json.RootElement.GetProperty("rows")[0];
+        Assert.Equal(("pool.max", 6, true), (row.GetProperty("kernel").GetString(), row.GetProperty("cases").GetInt32(), row.GetProperty("correct").GetBoolean()));
+        Assert.Contains(json.RootElement.GetProperty("leftOut").EnumerateArray(), name => name.GetString() == "conv.grouped");
+        Assert.DoesNotContain(json.RootElement.GetProperty("programsNotRun").EnumerateArray(), name => name.GetString() == "Pooling_Window");
+    }
+
+    [Fact]
+    public void Profiled_outputs_are_compared_with_the_reference_on_request()
+    {
+        (int code, string output, _) = Run("profile", Asset, "--verify", "--seconds", "0.2", "--samples", "5", "--layer-runs", "2", "--json", "-");
+        Assert.Equal(0, code);
+        using JsonDocument json = JsonDocument.Parse(output);
+        JsonElement outputs = json.RootElement.GetProperty("outputs");
+        Assert.True(outputs.GetProperty("correct").GetBoolean());
+        Assert.InRange(outputs.GetProperty("maxRelError").GetDouble(), 1e-12, 1e-4);
     }
 
     [Theory]

@@ -30,14 +30,47 @@ internal sealed partial class KernelsVerb
 
     private async Task<int> RunOnDeviceAsync(Terminal terminal, CancellationToken cancellation)
     {
-        using ComputeDevice device = OpenDevice()!;
-        return Gemm.Length > 0 ? CompareProducts(terminal, device, cancellation) : await CheckKernelsAsync(terminal, device, cancellation).ConfigureAwait(false);
+        if (Gemm.Length > 0)
+        {
+            if (Rounds < 1) throw new UsageException($"--rounds {Rounds}: expected at least 1.");
+            GemmShape shape = ParseProduct(Gemm);
+            using ComputeDevice device = OpenDevice()!;
+            return CompareProducts(terminal, device, shape, cancellation);
+        }
+
+        string[] beginnings = ParseBeginnings(Check);
+        using ComputeDevice checkedDevice = OpenDevice()!;
+        return await CheckKernelsAsync(terminal, checkedDevice, beginnings, cancellation).ConfigureAwait(false);
     }
 
-    private int CompareProducts(Terminal terminal, ComputeDevice device, CancellationToken cancellation)
+    private static GemmShape ParseProduct(string text)
     {
-        RequireRounds();
-        ProductComparison comparison = ProductComparison.Run(device, GemmShape.Parse(Gemm), Rounds, cancellation);
+        try
+        {
+            return GemmShape.Parse(text);
+        }
+        catch (FormatException failure)
+        {
+            throw new UsageException($"--gemm {text}: {failure.Message}");
+        }
+    }
+
+    private static string[] ParseBeginnings(string list)
+    {
+        if (list == AllKernels) return [];
+        string[] beginnings = list.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
+        if (beginnings.Length == 0) throw new UsageException($"--check {list}: expected all, names, or names of kernels separated by commas.");
+        foreach (string text in beginnings)
+        {
+            if (!DeviceCheck.Has(text)) throw new UsageException($"--check {text}: no kernel's name is or begins with it; --check names lists them.");
+        }
+
+        return beginnings;
+    }
+
+    private int CompareProducts(Terminal terminal, ComputeDevice device, GemmShape shape, CancellationToken cancellation)
+    {
+        ProductComparison comparison = ProductComparison.Run(device, shape, Rounds, cancellation);
         ProductRows rows = ProductRows.Of(comparison, Device);
         WriteJson(terminal, rows, ProductRowsJson.Default.ProductRows);
         if (!JsonOnStdout)
@@ -57,15 +90,8 @@ internal sealed partial class KernelsVerb
         return ExitCode.Done;
     }
 
-    private async Task<int> CheckKernelsAsync(Terminal terminal, ComputeDevice device, CancellationToken cancellation)
+    private async Task<int> CheckKernelsAsync(Terminal terminal, ComputeDevice device, string[] beginnings, CancellationToken cancellation)
     {
-        string[] beginnings = Check == AllKernels ? [] : Check.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
-        if (Check != AllKernels && beginnings.Length == 0) throw new UsageException($"--check {Check}: expected all, names, or names of kernels separated by commas.");
-        foreach (string text in beginnings)
-        {
-            if (!DeviceCheck.Has(text)) throw new UsageException($"--check {text}: no kernel's name is or begins with it; --check names lists them.");
-        }
-
         DeviceCheck check = await terminal.ProgressAsync("check", update => Task.Run(
             () => DeviceCheck.Run(device, beginnings, new ImmediateProgress<(int Done, int Total, string Kernel)>(progress => update((double)progress.Done / progress.Total, progress.Kernel)), cancellation),
             cancellation)).ConfigureAwait(false);
@@ -82,11 +108,6 @@ internal sealed partial class KernelsVerb
         foreach (CheckedKernel row in check.Rows.Where(row => !row.IsCorrect)) terminal.Error($"{row.Kernel}: {row.WrongCases} of {row.Cases} cases are wrong, the first of them {row.FirstWrong}");
         if (check.LeftOut.Count == 0 && check.ProgramsNotRun.Count > 0) terminal.Error($"no case ran {string.Join(", ", check.ProgramsNotRun)}");
         return check.IsCorrect ? ExitCode.Done : ExitCode.Failed;
-    }
-
-    private void RequireRounds()
-    {
-        if (Rounds < 1) throw new UsageException($"--rounds {Rounds}: expected at least 1.");
     }
 
     private static string OffReference(string kernel, double error, double bound) =>

@@ -44,6 +44,10 @@ internal sealed class ProfileVerb : ComputeVerb
     [Option("tune", HelpText = "First time the candidate kernels of every layer and store the times; sessions pick by them from now on.")]
     public bool Tune { get; set; }
 
+    /// <summary>Whether outputs are compared.</summary>
+    [Option("verify", HelpText = "Also compare the outputs with those of the scalar reference, which takes seconds for a billion multiply-adds; exit with 1 when they differ by more than 1e-4 of the largest (5e-2 with --precision).")]
+    public bool Verify { get; set; }
+
     /// <summary>Sparsities to try.</summary>
     [Option("sparsity", Separator = ',', MetaValue = "S,...", HelpText = "Also prune every group to this share (several: 0.5,0.7) and time the result against the dense network, turn by turn.")]
     public IEnumerable<double> Sparsity { get; set; } = [];
@@ -89,6 +93,7 @@ internal sealed class ProfileVerb : ComputeVerb
             Session = session,
             Timing = new TimingOptions { Samples = Samples, WarmUpMilliseconds = 500, MaxMilliseconds = Seconds * 1000 },
             LayerRuns = LayerRuns,
+            Verifies = Verify,
             Slowdown = new Slowdown(Slowdown),
         };
         ProfileReport report = Profiler.Profile(graph, Path.GetFileName(Model), options, cancellation);
@@ -98,6 +103,12 @@ internal sealed class ProfileVerb : ComputeVerb
         if (Trace is not null) AtomicFile.WriteBytes(Trace, ProfileExport.ToChromeTrace(report));
         if (!JsonOnStdout) Show(terminal, report);
         if (report.EndToEnd.Verdict != "stable") terminal.Warn("the end-to-end time is noisy: p10 to p90 spread over 10 % of the median");
+        if (report.Outputs is { Correct: false } off)
+        {
+            terminal.Error(string.Create(CultureInfo.InvariantCulture, $"the outputs of {report.Model} differ from those of the scalar reference by {off.MaxRelError:0.0e0} of the largest; expected at most {off.ErrorBound:0.0e0}"));
+            return ExitCode.Failed;
+        }
+
         return Bar(terminal, report.EndToEnd.MedianMs, MaxMs, 0, null);
     }
 
@@ -115,6 +126,9 @@ internal sealed class ProfileVerb : ComputeVerb
             terminal.Line(string.Create(CultureInfo.InvariantCulture,
                 $"{device.Id}: kernels {device.KernelMs:F3} ms, copies {device.CopyMs:F3} ms, on the CPU {device.CpuMs:F3} ms; queueing {device.Launches} kernels takes the host {device.LaunchMs:F3} ms, {1000 * device.LaunchMs / Math.Max(1, device.Launches):F2} us each"));
         }
+
+        if (report.Outputs is { } outputs)
+            terminal.Line(string.Create(CultureInfo.InvariantCulture, $"outputs differ from those of the scalar reference by {outputs.MaxRelError:0.0e0} of the largest, at most {outputs.ErrorBound:0.0e0} is expected"));
 
         var table = new ResultTable("layer", "op", "shape", "kernel", "device", ">median us", ">share", ">GFLOP/s", ">GB/s", "bound by", ">of peak");
         foreach (LayerProfile layer in report.Layers)

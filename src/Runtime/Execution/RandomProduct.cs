@@ -64,17 +64,25 @@ internal sealed class RandomProduct
         (int item, int m) = Math.DivRem(row, Shape.Rows);
         int startA = item % Shape.CountA * Shape.Rows * Shape.Depth, startB = item % Shape.CountB * Shape.Columns * Shape.Depth;
         (int firstA, int stepA) = Shape.TransposeA ? (m, Shape.Rows) : (m * Shape.Depth, 1);
-        for (int n = 0; n < target.Length; n++)
+        double[] sums = new double[target.Length], magnitudes = new double[target.Length];
+        // Along B as it is stored: the columns of a large matrix miss every cache.
+        if (Shape.TransposeB)
         {
-            (int firstB, int stepB) = Shape.TransposeB ? (n * Shape.Depth, 1) : (n, Shape.Columns);
-            double sum = 0, magnitude = 0;
+            for (int n = 0; n < target.Length; n++)
+            {
+                for (int k = 0; k < Shape.Depth; k++) Add(n, A[startA + firstA + (k * stepA)], B[startB + (n * Shape.Depth) + k]);
+            }
+        }
+        else
+        {
             for (int k = 0; k < Shape.Depth; k++)
             {
-                double product = (double)A[startA + firstA + (k * stepA)] * B[startB + firstB + (k * stepB)];
-                sum += product;
-                magnitude += Math.Abs(product);
+                for (int n = 0; n < target.Length; n++) Add(n, A[startA + firstA + (k * stepA)], B[startB + (k * Shape.Columns) + n]);
             }
+        }
 
+        for (int n = 0; n < target.Length; n++)
+        {
             double bias = Epilogue.Beta * (Epilogue.Bias switch
             {
                 GemmBias.PerRow => Bias[(item % Shape.CountA * Shape.Rows) + m],
@@ -83,10 +91,16 @@ internal sealed class RandomProduct
                 _ => 0,
             });
             double residual = Epilogue.HasResidual ? Residual[(row * Shape.Columns) + n] : 0;
-            double result = Math.Clamp((Epilogue.Alpha * sum) + bias + residual, Epilogue.Minimum, Epilogue.Maximum);
+            double result = Math.Clamp((Epilogue.Alpha * sums[n]) + bias + residual, Epilogue.Minimum, Epilogue.Maximum);
             target[n] = (float)result;
             LargestOutput = Math.Max(LargestOutput, Math.Abs(result));
-            RoundingScale = Math.Max(RoundingScale, Math.Abs(Epilogue.Alpha * magnitude) + Math.Abs(bias) + Math.Abs(residual));
+            RoundingScale = Math.Max(RoundingScale, Math.Abs(Epilogue.Alpha * magnitudes[n]) + Math.Abs(bias) + Math.Abs(residual));
+        }
+
+        void Add(int n, double left, double right)
+        {
+            sums[n] += left * right;
+            magnitudes[n] += Math.Abs(left * right);
         }
     }
 

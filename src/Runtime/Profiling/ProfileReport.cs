@@ -1,3 +1,4 @@
+using CoInference.Kernels.Gpu.Layers;
 using CoInference.Runtime.Plans;
 
 namespace CoInference.Runtime.Profiling;
@@ -53,6 +54,9 @@ public sealed record ProfileReport
     /// <summary>Times of pruned versions of the network against the dense one, where they were asked for.</summary>
     public IReadOnlyList<PruningGain> Pruning { get; init; } = [];
 
+    /// <summary>How far the outputs are from those of the scalar reference; null when nobody asked.</summary>
+    public OutputCheck? Outputs { get; init; }
+
     /// <summary>Peaks of one core, measured in the same run.</summary>
     public required Roofline Roofline { get; init; }
 
@@ -86,6 +90,21 @@ public sealed record ProfileReport
 /// <param name="LaunchMs">What queueing all kernels takes the host; it overlaps with their work.</param>
 /// <param name="Launches">Kernels of one run.</param>
 public sealed record DeviceShare(string Id, double KernelMs, double CopyMs, double CpuMs, double LaunchMs, int Launches);
+
+/// <summary>The outputs of a network beside those of the scalar reference, for random inputs.</summary>
+/// <param name="MaxRelError">Largest difference, relative to the largest magnitude of the output; at most the largest double, also where a result is no number.</param>
+/// <param name="ErrorBound">What it may be: 1e-4, or 5e-2 where factors are rounded.</param>
+/// <param name="Correct">Whether it is no more.</param>
+public sealed record OutputCheck(double MaxRelError, double ErrorBound, bool Correct)
+{
+    private const double OfSums = 1e-4, OfRoundedFactors = 5e-2;
+
+    internal static OutputCheck Of(double error, ProductPrecision precision)
+    {
+        double bound = precision == ProductPrecision.Float32 ? OfSums : OfRoundedFactors;
+        return new OutputCheck(Math.Min(error, double.MaxValue), bound, error <= bound);
+    }
+}
 
 /// <summary>Time of whole runs of a network, in milliseconds.</summary>
 /// <param name="MedianMs">Median.</param>

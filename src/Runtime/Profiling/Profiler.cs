@@ -18,6 +18,9 @@ public sealed record ProfileOptions
     /// <summary>Runs in which every layer is timed.</summary>
     public int LayerRuns { get; init; } = 100;
 
+    /// <summary>Whether the outputs are compared with those of the scalar reference, which takes seconds for a billion multiply-adds.</summary>
+    public bool Verifies { get; init; }
+
     /// <summary>Emulation of a slower device: every time is stretched by its factor.</summary>
     public Slowdown Slowdown { get; init; } = Slowdown.None;
 }
@@ -53,6 +56,8 @@ public static class Profiler
         run.Run();
         double firstRunMs = Stopwatch.GetElapsedTime(started).TotalMilliseconds;
 
+        OutputCheck? check = options.Verifies ? OutputCheck.Of(run.MaxRelativeError(graph), options.Session.Precision) : null;
+
         Timing whole = Timing.Measure(run.Run, options.Timing, cancellation);
         Roofline roofline = Roofline.Measure(cancellation);
         DevicePeaks? peaks = options.Session.Device is { } measured ? PeaksOf(measured, cancellation) : null;
@@ -72,6 +77,7 @@ public static class Profiler
             EndToEnd = EndToEndTime.From(whole, factor),
             Layers = [.. layers.Select((timing, i) => Describe(session.Steps[i], timing, sum, roofline, peaks, threads, factor))],
             Device = options.Session.Device is { } device ? Share(device.Description.Id, session, layers, factor) : null,
+            Outputs = check,
             Roofline = roofline,
             DevicePeaks = peaks,
             ArenaBytes = session.ArenaBytes,

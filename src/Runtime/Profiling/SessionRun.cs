@@ -1,5 +1,7 @@
+using CoInference.Kernels.Reference;
 using CoInference.Kernels.Tensors;
 using CoInference.Runtime.Execution;
+using CoInference.Runtime.Graphs;
 
 namespace CoInference.Runtime.Profiling;
 
@@ -33,6 +35,34 @@ internal sealed class SessionRun
 
     /// <summary>Runs once with the time of each step.</summary>
     public void RunTimed(Span<long> stepTicks) => _session.RunTimed(_inputs[0].Values<float>(), _output, stepTicks);
+
+    /// <summary>Runs once and compares every output with what the scalar reference makes of the network: the largest difference relative to the output's largest magnitude.</summary>
+    /// <param name="graph">The network that the session runs.</param>
+    /// <returns>Infinite where a result is no number and should be, or has another shape.</returns>
+    /// <exception cref="NotSupportedException">The reference lacks an operator.</exception>
+    public double MaxRelativeError(Graph graph)
+    {
+        IReadOnlyList<Tensor> expected = Interpreter.Run(graph, _inputs), actual = _session.Run(_inputs);
+        double worst = 0;
+        for (int i = 0; i < expected.Count; i++)
+        {
+            if (expected[i].Shape != actual[i].Shape) return double.PositiveInfinity;
+            ReadOnlySpan<double> reference = InDouble(expected[i]), values = InDouble(actual[i]);
+            double largest = 0, difference = 0;
+            for (int k = 0; k < reference.Length; k++)
+            {
+                double error = reference[k] == values[k] || (double.IsNaN(reference[k]) && double.IsNaN(values[k])) ? 0 : Math.Abs(reference[k] - values[k]);
+                if (double.IsFinite(reference[k])) largest = Math.Max(largest, Math.Abs(reference[k]));
+                difference = double.IsFinite(error) ? Math.Max(difference, error) : double.PositiveInfinity;
+            }
+
+            worst = Math.Max(worst, largest == 0 ? difference : difference / largest);
+        }
+
+        return worst;
+    }
+
+    private static Span<double> InDouble(Tensor tensor) => Casting.Cast(tensor, ElementType.Float64).Values<double>();
 
     private static Tensor Input(SessionValue value)
     {
