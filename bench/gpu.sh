@@ -3,11 +3,11 @@
 #
 #   bench/gpu.sh pack FOLDER [MODEL.onnx...]   here: a folder of at most 64 MiB that needs no .NET, with this script in it
 #   FOLDER/gpu.sh run [DEVICE]                 there: kernels checked and timed, networks, PyTorch beside them; results in FOLDER/results
-#   bench/gpu.sh --dry-run [MODEL.onnx...]     here: both steps on OpenCL, over few small layers, with PyTorch on the CPU
+#   bench/gpu.sh --dry-run [MODEL.onnx...]     here: both steps on OpenCL, over few small layers, the smaller tiles checked, with PyTorch on the CPU
 #
 # The other machine needs the NVIDIA driver and NVRTC (PyTorch for CUDA brings it), and a python3 with torch for the comparison:
 # the first of $COINFERENCE_PYTHON, python3 and /usr/bin/python3 that has one. What the time does not allow is left out and said so.
-# Exits with 1 when a kernel disagrees with the scalar reference or a step fails.
+# Exits with 1 when a kernel or a network disagrees with the scalar reference, when one that should be was not checked, or when a step fails.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 limit_mib=64
@@ -63,21 +63,20 @@ step() {
   fi
 }
 
-# check FORM SPARSITY SHAPE: every kernel of a layer against the scalar reference; times do not count.
+# check NUMBER NAMES: kernels by name against the scalar references, over the odd shapes that the command has.
 check() {
-  local name="check-$1-${3//:/_}" status=0
-  timeout 150 "$app" kernels --conv "$3" --form "$1" --sparsity "$2" --precision fp32,tf32,bf16,fp16 --device "$device" --rounds 1 --json "$results/$name.json" \
-    >/dev/null 2> "$results/$name.txt" || status=$?
+  local name="check-$1" status=0
+  timeout "$check_limit" "$app" kernels --check "$2" --device "$device" --json "$results/$name.json" >/dev/null 2> "$results/$name.txt" || status=$?
   case $status in
     0) rm "$results/$name.txt" ;;
-    124) echo "$name (took longer than 150 s)" >> "$results/left-out.txt" ;;
-    *) echo "$name: exit $status: $(tail -n 3 "$results/$name.txt" | tr '\n' ' ')" >> "$results/failures.txt" ;;
+    124) echo "$name: $2 (took longer than $check_limit s)" >> "$results/left-out.txt" ;;
+    *) echo "$name: exit $status: $(grep -h '^error' "$results/$name.txt" | tail -n 3 | tr '\n' ' ')" >> "$results/failures.txt" ;;
   esac
 }
 
 run() {
   local device=$1 side=$2 rounds=$3
-  local app="$here/app/coinference" found batch shape form name model feature python
+  local app="$here/app/coinference" found batch shape form name names model feature python number=0
   results="$here/results"
   rm -rf "$results"
   mkdir -p "$results"
@@ -96,19 +95,20 @@ run() {
   for feature in $features; do
     step "codec $feature" 60 "$app" kernels --codec "$feature" --bits 8,4,2 --device "$device" --rounds "$rounds" --json "$results/codec-$feature.json"
   done
-  # All at once, because most of the time is compiling; later steps find the programs.
+  # All kernels, spread over processes, because most of the time is compiling; later steps find the programs. Slow ones are neighbours in
+  # the list and go to different processes.
   echo "$(printf '%3d' "$SECONDS") s  every kernel over odd shapes" >&2
-  for shape in $odd; do
-    for form in "dense 0" "block 0.7" "unstructured 0.8"; do
-      while [ "$(jobs -rp | wc -l)" -ge "$(nproc)" ]; do wait -n || true; done
-      check ${form% *} ${form#* } "$shape" &
-    done
-  done
+  "$app" kernels --check names | grep -vE "$unchecked" > "$results/checks.txt"
+  while read -r names; do
+    while [ "$(jobs -rp | wc -l)" -ge "$(nproc)" ]; do wait -n || true; done
+    number=$((number + 1))
+    check "$number" "$names" &
+  done < <(awk -v groups="$((2 * $(nproc)))" '{ group[NR % groups] = group[NR % groups] "," $0 } END { for (i = 0; i < groups; i++) if (i in group) print substr(group[i], 2) }' "$results/checks.txt")
   wait
   for model in "$here"/models/*.onnx; do
     [ -e "$model" ] || continue
     name=$(basename "$model" .onnx)
-    step "network $name" 120 "$app" profile "$model" --device "$device" --strict $tune --seconds 2 --layer-runs 20 --json "$results/profile-$name.json"
+    step "network $name" 120 "$app" profile "$model" --device "$device" --strict --verify $tune --seconds 2 --layer-runs 20 --json "$results/profile-$name.json"
   done
   for batch in $batches; do
     for shape in $layers; do
@@ -117,7 +117,16 @@ run() {
       name="conv-${batch}x${shape//:/_}"
       step "$name" 60 "$app" kernels --conv "${batch}x$shape" --precision fp32,tf32,bf16,fp16 --device "$device" --rounds "$rounds" --json "$results/$name.json"
     done
+    for shape in $integers; do
+      [ "$batch" -le 32 ] || continue
+      name="integer-${batch}x${shape//:/_}"
+      step "$name" 60 "$app" kernels --conv "${batch}x$shape" --dtype i8 --precision fp32,fp16 --device "$device" --rounds "$rounds" --json "$results/$name.json"
+    done
     [ "$batch" = "${batches%% *}" ] || continue
+    for shape in $stacks; do
+      name="gemm-${shape//:/_}"
+      step "$name" 60 "$app" kernels --gemm "$shape" --device "$device" --rounds "$rounds" --json "$results/$name.json"
+    done
     for shape in $products; do
       name="conv-1x${shape//:/_}"
       step "$name" 60 "$app" kernels --conv "1x$shape" --precision fp32,tf32,bf16,fp16 --device "$device" --rounds "$rounds" --json "$results/$name.json"
@@ -151,8 +160,11 @@ failed=0
 layers="64x56x56:64k3s1p1 128x28x28:128k3s1p1 256x14x14:256k3s1p1 512x7x7:512k3s1p1 256x56x56:64k1s1p0 1024x14x14:256k1s1p0 16x32x32:16k3s1p1 64x8x8:64k3s1p1 96x112x112:96k3s2p1g96"
 products="1024x32x32:1024k1s1p0 1024x64x64:1024k1s1p0"
 features="16x32x32 64x56x56 256x256x256"
-# Off every tile, strided, dilated, grouped, depthwise, many taps, kernels of more places than a mask has bits; the first two as in networks.
-odd="1x32x16x16:32k3s1p1 1x32x16x16:32k1s1p0 2x3x13x11:5k3s2p1 1x7x9x9:10k5s1p2 3x16x7x7:20k3s1p2d2 1x20x8x8:30k3s1p1g5 2x12x10x10:12k3s1p1g12 1x3x30x30:8k7s2p3 1x515x7x3:20k1s1p0 1x4x20x20:6k9s1p4 1x1x1x1:1k1s1p0 2x130x14x14:66k3s1p1"
+# Layers of 8-bit integers; stacks of products: square ones, attention, a fully connected layer at batch 1 and 32.
+integers="64x56x56:64k3s1p1 256x14x14:256k3s1p1 1024x14x14:256k1s1p0 16x32x32:16k3s1p1"
+stacks="1x1024x1024x1024 1x4096x4096x1024 96x197x197x64:tb 96x197x64x197 1x1x1000x2048:tb 1x32x1000x2048:tb"
+# Kernels that are not checked, by their names; seconds for a process of checks.
+unchecked='^$' check_limit=150
 batches="1 32 256"
 # Networks run on the kernels that are fastest there.
 tune=--tune
@@ -164,8 +176,10 @@ case ${1:-} in
     ;;
   run) run "${2:-cuda:0}" cuda 15 ;;
   dry) # the second step of --dry-run
-    layers="16x16x16:16k3s1p1 8x8x8:8k3s1p1g8" products="64x8x8:64k1s1p0" features="16x32x32" odd="2x3x13x11:5k3s2p1" batches="1 2" tune=
-    # Compilers for CPUs take seconds for a kernel of a large tile: what an earlier dry run compiled is kept.
+    layers="16x16x16:16k3s1p1 8x8x8:8k3s1p1g8" products="64x8x8:64k1s1p0" features="16x32x32" batches="1 2" tune=
+    integers="16x16x16:16k3s1p1" stacks="6x17x33x20:tb 1x1x100x64:tb"
+    # Compilers for CPUs take seconds for a kernel of a large tile: some are left out, and what an earlier dry run compiled is kept.
+    unchecked='128x|x128|(implicit|pointwise|integer|gemm)\.[0-9]+x64' check_limit=900 ours=1500 total=1800
     COINFERENCE_CACHE=${COINFERENCE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/coinference} run "${2:-opencl:0}" cpu 3
     ;;
   --dry-run)

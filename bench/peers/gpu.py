@@ -29,6 +29,12 @@ def layer(name):
     return [int(part or 1) for part in match.groups()] if match else None
 
 
+def stack(name):
+    """Count, rows, columns, depth and the flags of a name like gemm-12x64x64x32_tb."""
+    match = re.fullmatch(r"gemm-(\d+)x(\d+)x(\d+)x(\d+)((?:_(?:ta|tb|[ab]\d+))*)", name)
+    return ([int(part) for part in match.groups()[:4]], match[5].split("_")[1:]) if match else None
+
+
 def work(sizes):
     """Multiply-adds of a layer, and the bytes in fp32 that it must read and write at least."""
     batch, channels, height, width, outputs, kernel, stride, padding, groups = sizes
@@ -147,6 +153,12 @@ def measure(side, results, seconds):
             known = next((network for network in ("resnet20", "resnet56", "mobilenetv2") if stem(path)[len("profile-") :].startswith(network)), None)
             if known:
                 take(stem(path), lambda: network_us(torch, known, device))
+        for path in sorted(glob.glob(os.path.join(results, "gemm-*.json"))):
+            (count, rows, columns, depth), flags = stack(stem(path))
+            # A matrix that is stored transposed is a transposed view, as in PyTorch's own layers.
+            a = torch.randn(count, depth, rows, device=device).transpose(1, 2) if "ta" in flags else torch.randn(count, rows, depth, device=device)
+            b = torch.randn(count, columns, depth, device=device).transpose(1, 2) if "tb" in flags else torch.randn(count, depth, columns, device=device)
+            take(stem(path), lambda: product(a, b, False))
         # Large batches last: they are the first that the time leaves out.
         for path in sorted(glob.glob(os.path.join(results, "conv-*.json")), key=lambda path: layer(stem(path))):
             sizes = layer(stem(path))
@@ -215,6 +227,8 @@ class Page:
         self.rounded()
         self.sparse()
         self.products()
+        self.stacks()
+        self.integers()
         self.codec()
         self.launches()
         self.networks()
@@ -240,16 +254,39 @@ class Page:
                 print(f"| large matrix product by PyTorch, {mode} | {self.torch[f'peak {mode} GFLOP/s'] / 1e3:.1f} TFLOP/s |")
 
     def errors(self):
-        """The largest error of every kernel over all layers that it ran."""
+        """What was checked, and the largest error of every kernel over all layers and products that it ran."""
+        checked, left_out, not_run = {}, None, None
+        for path in self.find("check"):
+            report = self.read(os.path.basename(path))
+            checked.update((row["kernel"], row) for row in report["rows"])
+            not_run = set(report["programsNotRun"]) if not_run is None else not_run & set(report["programsNotRun"])
+            left_out = set(report["leftOut"]) if left_out is None else left_out & set(report["leftOut"])
+        path = os.path.join(self.results, "checks.txt")
+        with open(path) as file:
+            wanted = file.read().split()
+        self.wrong += [f"{row['kernel']}: {row['wrong']} of {row['cases']} cases, the first of them {row['firstWrong']}" for row in checked.values() if not row["correct"]]
+        self.wrong += [f"{name}: not checked" for name in wanted if name not in checked]
+        # Only when every kernel was to be checked: then every program has to have run.
+        if not left_out:
+            self.wrong += [f"program {name}: no case ran it" for name in sorted(not_run or ())]
+        print("\n## Correctness\n")
+        good = sum(row["correct"] for row in checked.values())
+        print(f"{good} of {len(checked)} kernels agree with the scalar references over odd shapes, in {sum(row['cases'] for row in checked.values())} cases.", end=" ")
+        print(f"Left out here: {', '.join(sorted(left_out))}." if left_out else "None was left out, and every program of the build ran." if not not_run else "")
+        print("Differences are relative to the largest output, and a share of what rounding explains.\n")
+        print("| kernel | cases | max rel error | of the bound | |\n|---|---:|---:|---:|---|")
+        for kernel, row in checked.items():
+            verdict = "**WRONG**" if not row["correct"] else "ok" if row["cases"] else "not for this device"
+            print(f"| {kernel} | {row['cases']} | {row['maxRelError']:.1e} | {row['ofBound']:.2f} | {verdict} |")
         worst = {}
-        for path in self.find("check") + self.find("conv") + self.find("block") + self.find("unstructured"):
+        for path in self.find("conv") + self.find("block") + self.find("unstructured") + self.find("gemm"):
             rows = self.read(os.path.basename(path))["rows"]
             self.check(rows)
             for row in rows:
                 share = row["maxRelError"] / row["errorBound"] if row["errorBound"] else float(row["maxRelError"] > 0)
                 known = worst.get(row["kernel"], (0, 0, 0, 0))
                 worst[row["kernel"]] = (known[0] + 1, max(known[1], row["maxRelError"]), max(known[2], share), known[3] + (not row["correct"]))
-        print("\n## Correctness\n\nLargest difference from the scalar reference, relative to the largest output, and as a share of what rounding explains.\n")
+        print("\nThe same over the layers and products that were timed:\n")
         print("| kernel | layers | max rel error | of the bound | wrong |\n|---|---:|---:|---:|---:|")
         for kernel, (layers, error, share, wrong) in sorted(worst.items()):
             print(f"| {kernel} | {layers} | {error:.1e} | {share:.2f} | {wrong or ''} |")
@@ -310,6 +347,23 @@ class Page:
                 if row and theirs:
                     print(f"| {name[5:]} | {mode} | {row['kernel']} | {row['medianUs']:.1f} | {theirs:.1f} | {self.ratio(row['medianUs'], theirs)} |")
 
+    def stacks(self):
+        print("\n## Stacks of products against cuBLAS\n\nfp32, ours with a bias per column.\n\n| products | our kernel | us | TFLOP/s | cuBLAS us | ratio |\n|---|---|---:|---:|---:|---:|")
+        for path in self.find("gemm"):
+            name, row = stem(path), self.best(self.read(os.path.basename(path))["rows"])
+            theirs = self.torch.get(name)
+            print(f"| {name[5:]} | {row['kernel']} | {row['medianUs']:.1f} | {row['gflops'] / 1e3:.2f} | {f'{theirs:.1f}' if theirs else ''} | {self.ratio(row['medianUs'], theirs)} |")
+
+    def integers(self):
+        print("\n## 8-bit integers\n\nSums of bytes, each compared with the integer reference, beside the fastest float kernel of the layer that adds the products themselves and does not round.\n")
+        print("| layer | our kernel | us | TOP/s | ours over float | wrong sums |\n|---|---|---:|---:|---:|---:|")
+        for path in self.find("integer"):
+            name, rows = stem(path), [row for row in self.read(os.path.basename(path))["rows"] if row["type"] != "f32"]
+            wrong = sum(row["wrongSums"] for row in rows)
+            self.wrong += [f"{row['kernel']} on {name[8:]}: {row['wrongSums']} wrong sums" for row in rows if row["wrongSums"]]
+            row = min(rows, key=lambda row: row["medianUs"])
+            print(f"| {name[8:]} | {row['kernel']} | {row['medianUs']:.1f} | {row['gops'] / 1e3:.2f} | {row['vsDirect']:.2f} | {wrong} |")
+
     def codec(self):
         print(f"\n## Feature codec\n\nBytes read and written per time, against the copy of the same feature by our kernel; the bar of {CODEC_BAR} is for features beyond the launch time.\n")
         print("| feature | stage | bits | us | GB/s | of copy |\n|---|---|---:|---:|---:|---:|")
@@ -329,12 +383,15 @@ class Page:
             print(f"| {row['way']} | {row['medianUs']:.2f} | {row['p90Us']:.2f} | {row['allocatedBytes']} | {'ok' if row['meetsBar'] else '**misses the bar**'} |")
 
     def networks(self):
-        print("\n## Networks, batch 1\n\n| network | ms | p90 | kernels ms | copies ms | launches | host us a launch | PyTorch ms | ratio |\n|---|---:|---:|---:|---:|---:|---:|---:|---:|")
+        print("\n## Networks, batch 1\n\nThe error is that of the outputs against the scalar reference, relative to the largest.\n\n| network | error | ms | p90 | kernels ms | copies ms | launches | host us a launch | PyTorch ms | ratio |\n|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|")
         for path in sorted(glob.glob(os.path.join(self.results, "profile-*.json"))):
             report = self.read(os.path.basename(path))
             times, share, theirs = report["endToEnd"], report["device"], self.torch.get(stem(path))
             per_launch = 1e3 * share["launchMs"] / max(1, share["launches"])
-            print(f"| {stem(path)[8:]} | {times['medianMs']:.3f} | {times['p90Ms']:.3f} | {share['kernelMs']:.3f} | {share['copyMs']:.3f} | {share['launches']} | {per_launch:.2f} | {f'{theirs / 1e3:.3f}' if theirs else ''} | {self.ratio(1e3 * times['medianMs'], theirs, NETWORK_BAR)} |")
+            outputs = report["outputs"]
+            if not outputs["correct"]:
+                self.wrong.append(f"{stem(path)[8:]}: outputs are off by {outputs['maxRelError']:.1e}, expected at most {outputs['errorBound']:.1e}")
+            print(f"| {stem(path)[8:]} | {outputs['maxRelError']:.1e} | {times['medianMs']:.3f} | {times['p90Ms']:.3f} | {share['kernelMs']:.3f} | {share['copyMs']:.3f} | {share['launches']} | {per_launch:.2f} | {f'{theirs / 1e3:.3f}' if theirs else ''} | {self.ratio(1e3 * times['medianMs'], theirs, NETWORK_BAR)} |")
         for path in sorted(glob.glob(os.path.join(self.results, "profile-*.json"))):
             print(f"\n{stem(path)[8:]}, the ten slowest layers:\n\n| layer | shape | kernel | us | bound by | of peak |\n|---|---|---|---:|---|---:|")
             for row in sorted(self.read(os.path.basename(path))["layers"], key=lambda row: -row["medianUs"])[:10]:
