@@ -86,11 +86,11 @@ public sealed class LatencyTableTests : IDisposable
         Graph graph = Network(32);
         NetworkCalibration calibration = table.Calibrate("small", graph);
         Assert.Equal(calibration.Factor, table.Calibration);
-        Assert.Equal(calibration.EndToEndMs, table.PriceMs(Session.Describe(graph)), calibration.EndToEndMs * 1e-9);
-        Assert.Equal(calibration.EndToEndMs, calibration.StepSumMs * calibration.Factor, calibration.EndToEndMs * 1e-9);
+        Assert.Equal(calibration.StepSumMs * calibration.Factor, table.PriceMs(Session.Describe(graph)), calibration.StepSumMs * 1e-9);
 
-        // Steps and network are the same work; only a machine that does nothing else gives a factor near one.
-        Assert.InRange(calibration.Factor, 0.2, 5);
+        // Steps and network are the same work: on a machine too busy for a factor near one, steps are added up as they are.
+        Assert.InRange(calibration.Factor, 0.6, 1.7);
+        if (calibration.Factor != 1) Assert.Equal(calibration.EndToEndMs, calibration.StepSumMs * calibration.Factor, calibration.EndToEndMs * 1e-9);
         Assert.Single(table.Calibrations);
     }
 
