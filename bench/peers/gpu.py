@@ -261,8 +261,7 @@ class Page:
             checked.update((row["kernel"], row) for row in report["rows"])
             not_run = set(report["programsNotRun"]) if not_run is None else not_run & set(report["programsNotRun"])
             left_out = set(report["leftOut"]) if left_out is None else left_out & set(report["leftOut"])
-        path = os.path.join(self.results, "checks.txt")
-        with open(path) as file:
+        with open(os.path.join(self.results, "checks.txt")) as file:
             wanted = file.read().split()
         self.wrong += [f"{row['kernel']}: {row['wrong']} of {row['cases']} cases, the first of them {row['firstWrong']}" for row in checked.values() if not row["correct"]]
         self.wrong += [f"{name}: not checked" for name in wanted if name not in checked]
@@ -272,10 +271,11 @@ class Page:
         print("\n## Correctness\n")
         good = sum(row["correct"] for row in checked.values())
         print(f"{good} of {len(checked)} kernels agree with the scalar references over odd shapes, in {sum(row['cases'] for row in checked.values())} cases.", end=" ")
-        print(f"Left out here: {', '.join(sorted(left_out))}." if left_out else "None was left out, and every program of the build ran." if not not_run else "")
+        print(f"Left out here: {', '.join(sorted(left_out))}." if left_out else "None was left out.", end=" ")
+        print(f"No case ran {', '.join(sorted(not_run))}." if not_run else "Every program of the build ran." if checked else "")
         print("Differences are relative to the largest output, and a share of what rounding explains.\n")
         print("| kernel | cases | max rel error | of the bound | |\n|---|---:|---:|---:|---|")
-        for kernel, row in checked.items():
+        for kernel, row in sorted(checked.items(), key=lambda item: wanted.index(item[0])):
             verdict = "**WRONG**" if not row["correct"] else "ok" if row["cases"] else "not for this device"
             print(f"| {kernel} | {row['cases']} | {row['maxRelError']:.1e} | {row['ofBound']:.2f} | {verdict} |")
         worst = {}

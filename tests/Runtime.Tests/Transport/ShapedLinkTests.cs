@@ -53,12 +53,13 @@ public class ShapedLinkTests
         Bundle bundle = TestBundles.Split();
         using var runner = new LocalRunner(bundle);
         using var slowed = new LocalRunner(bundle, slowdown: new Slowdown(50));
-        double plain = ImageSetRun.Execute(runner, images).Samples.DeviceMs.Min();
+        ImageSetRun.Execute(runner, images);
         double slow = ImageSetRun.Execute(slowed, images).Samples.DeviceMs.Min();
+        double plain = ImageSetRun.Execute(runner, images).Samples.DeviceMs.Min();
 
-        // The fastest of many: the machine's own noise is not the question. Work after a pause finds cooler caches, hence
-        // up to three times the factor.
-        Assert.InRange(slow / plain, 40, 150);
+        // The fastest of many: the machine's own noise is not the question. Work of microseconds after a pause finds cool caches
+        // and takes several times as long, which is stretched as well; a factor that was applied twice would be 2500.
+        Assert.InRange(slow / plain, 25, 1000);
     }
 
     [Theory]
