@@ -115,42 +115,28 @@ public sealed record CodecComparison(TensorShape FeatureShape, IReadOnlyList<Cod
         var samples = new FeatureSamples(Generate(shape, CalibrationImages), shape);
         float[] feature = Generate(shape, 1, firstImage: CalibrationImages);
         long floatBytes = (long)feature.Length * sizeof(float);
-        var memory = new List<IDisposable>();
-        try
+        using var operands = new DeviceOperands(device);
+        // A copy moves whole fours; a feature of fewer values has nothing to time.
+        int quads = feature.Length / 4 * 4;
+        if (quads == 0) throw new ArgumentException($"A feature of {feature.Length} values is too small to time.", nameof(width));
+        DeviceView<float> source = operands.Upload<float>(feature), target = operands.Keep(device.Allocate(floatBytes)).View<float>();
+        var stages = new List<(string Name, int Bits, long Bytes, DeviceLaunch Launch)>();
+        stages.Add(("copy", 32, 2L * sizeof(float) * quads, operands.Keep(DevicePeakKernels.Copy(device, source with { Length = quads }, target with { Length = quads }))));
+        stages.Add(("range", 32, floatBytes, operands.Keep(new DeviceRanges(device, source, 1, channels, perChannel: true)).Launch));
+        foreach (int count in bits)
         {
-            // A copy moves whole fours; a feature of fewer values has nothing to time.
-            int quads = feature.Length / 4 * 4;
-            if (quads == 0) throw new ArgumentException($"A feature of {feature.Length} values is too small to time.", nameof(width));
-            DeviceView<float> source = Keep(DeviceMemory.Upload<float>(device, feature)).View<float>(), target = Keep(device.Allocate(floatBytes)).View<float>();
-            var stages = new List<(string Name, int Bits, long Bytes, DeviceLaunch Launch)>();
-            stages.Add(("copy", 32, 2L * sizeof(float) * quads, Keep(DevicePeakKernels.Copy(device, source with { Length = quads }, target with { Length = quads }))));
-            stages.Add(("range", 32, floatBytes, Keep(new DeviceRanges(device, source, 1, channels, perChannel: true)).Launch));
-            foreach (int count in bits)
-            {
-                FeatureCodec codec = FeatureCodec.Calibrate(samples, new CodecDecision(channels, channels, count, EntropyCoded: false));
-                DeviceQuantizer quantizer = Keep(DeviceFeatureCodec.Quantizer(codec, device));
-                DeviceLaunch pack = Keep(quantizer.Pack(source)), unpack = Keep(quantizer.Unpack(target));
-                pack.Run();
-                unpack.Run();
-                RequireSameAsCpu(codec, quantizer, target, feature);
-                stages.Add(("quantize + pack", count, floatBytes + quantizer.PackedBytes, pack));
-                stages.Add(("unpack + dequantize", count, quantizer.PackedBytes + floatBytes, unpack));
-            }
-
-            double[][] times = InterleavedTimer.Measure([.. stages.Select(stage => DevicePeaks.OnDevice(device, stage.Launch))], rounds, cancellation);
-            return Summarize(shape, stages.ConvertAll(stage => (stage.Name, stage.Bits, stage.Bytes)), times);
-        }
-        finally
-        {
-            for (int i = memory.Count - 1; i >= 0; i--) memory[i].Dispose();
+            FeatureCodec codec = FeatureCodec.Calibrate(samples, new CodecDecision(channels, channels, count, EntropyCoded: false));
+            DeviceQuantizer quantizer = operands.Keep(DeviceFeatureCodec.Quantizer(codec, device));
+            DeviceLaunch pack = operands.Keep(quantizer.Pack(source)), unpack = operands.Keep(quantizer.Unpack(target));
+            pack.Run();
+            unpack.Run();
+            RequireSameAsCpu(codec, quantizer, target, feature);
+            stages.Add(("quantize + pack", count, floatBytes + quantizer.PackedBytes, pack));
+            stages.Add(("unpack + dequantize", count, quantizer.PackedBytes + floatBytes, unpack));
         }
 
-        T Keep<T>(T owned)
-            where T : IDisposable
-        {
-            memory.Add(owned);
-            return owned;
-        }
+        double[][] times = InterleavedTimer.Measure([.. stages.Select(stage => DevicePeaks.OnDevice(device, stage.Launch))], rounds, cancellation);
+        return Summarize(shape, stages.ConvertAll(stage => (stage.Name, stage.Bits, stage.Bytes)), times);
     }
 
     private static void RequireSameAsCpu(FeatureCodec codec, DeviceQuantizer quantizer, DeviceView<float> restored, float[] feature)

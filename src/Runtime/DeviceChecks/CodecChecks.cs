@@ -1,5 +1,6 @@
 using CoInference.Kernels.Gpu;
 using CoInference.Kernels.Gpu.Layers;
+using CoInference.Runtime.Execution;
 
 namespace CoInference.Runtime.DeviceChecks;
 
@@ -40,29 +41,29 @@ internal static class CodecChecks
         int levels = 1 << bits;
         // Some channels are not sent.
         int[] kept = [.. Enumerable.Range(0, channels).Where(channel => channels < 3 || channel % 3 != 1)];
-        float[] values = Feature(bits, channels * pixels);
-        QuantizerRange[] ranges = Ranges(bits, perChannel ? kept.Length : 1, levels);
+        float[] values = HardFeatures.Values(new Random(bits), channels * pixels);
+        QuantizerRange[] ranges = HardFeatures.Ranges(new Random(bits), perChannel ? kept.Length : 1, levels);
         var restored = new float[values.Length];
         Array.Fill(restored, Untouched);
         byte[] packed = Define(values, pixels, kept, ranges, levels, bits, restored);
 
-        using var bench = new CheckBench(device);
-        DeviceQuantizer quantizer = bench.Keep(new DeviceQuantizer(device, pixels, kept, ranges, levels, bits));
+        using var operands = new DeviceOperands(device);
+        DeviceQuantizer quantizer = operands.Keep(new DeviceQuantizer(device, pixels, kept, ranges, levels, bits));
         string name = $"{channels} x {pixels} values at {bits} bits, {(perChannel ? "a range per channel" : "one range")}";
         if (unpacks)
         {
             var blank = new float[values.Length];
             Array.Fill(blank, Untouched);
-            DeviceView<float> target = bench.Upload<float>(blank);
+            DeviceView<float> target = operands.Upload<float>(blank);
             quantizer.Write(packed);
-            float[] actual = bench.Run(quantizer.Unpack(target), target);
+            float[] actual = operands.RunOnce(quantizer.Unpack(target), target);
             return CheckOutcome.Of(name, 0, restored, actual);
         }
 
         var bytes = new byte[quantizer.PackedBytes];
         Array.Fill(bytes, (byte)0xA5);
         quantizer.Write(bytes);
-        bench.Keep(quantizer.Pack(bench.Upload<float>(values))).Run();
+        operands.Keep(quantizer.Pack(operands.Upload<float>(values))).Run();
         quantizer.Read(bytes);
         return CheckOutcome.OfEqual(name, bytes.Where((value, i) => value != packed[i]).Count(), bytes.Length);
     }
@@ -90,35 +91,9 @@ internal static class CodecChecks
         return packed;
     }
 
-    // With what the quantizer must survive: NaN, infinities, values far outside the range and rounding ties.
-    private static float[] Feature(int seed, int count)
-    {
-        float[] odd = [float.NaN, float.PositiveInfinity, float.NegativeInfinity, -0f, 1e30f, -1e30f, 0.5f, 1.5f, 2.5f];
-        var random = new Random(seed);
-        var values = new float[count];
-        foreach (ref float value in values.AsSpan()) value = random.Next(12) == 0 ? odd[random.Next(odd.Length)] : (float)((random.NextDouble() * 4) - 1);
-        return values;
-    }
-
-    // Among them constant planes, whose step is 0, and steps of 1, at which ties are exact.
-    private static QuantizerRange[] Ranges(int seed, int count, int levels)
-    {
-        var random = new Random(seed);
-        var ranges = new QuantizerRange[count];
-        for (int i = 0; i < count; i++)
-        {
-            float minimum = (float)(random.NextDouble() - 1);
-            float step = i % 7 == 6 ? 0 : i % 5 == 4 ? 1 : (float)((random.NextDouble() + 1) / levels);
-            float inverse = step == 0 ? 0 : 1 / step;
-            ranges[i] = new QuantizerRange(inverse, -(minimum * inverse), step, minimum);
-        }
-
-        return ranges;
-    }
-
     private static CheckOutcome Ranges(ComputeDevice device, int images, int channels, int pixels, bool perChannel)
     {
-        float[] values = CheckBench.Values(pixels, images * channels * pixels, -5, 3);
+        float[] values = RandomValues.Create(pixels, images * channels * pixels, -5, 3);
         // NaN shows in the range of its channel; one range of all would be nothing else.
         if (values.Length > 100) (values[17], values[91]) = (float.PositiveInfinity, float.NegativeInfinity);
         if (perChannel) values[^1] = float.NaN;
@@ -136,8 +111,8 @@ internal static class CodecChecks
             (expected[2 * run], expected[(2 * run) + 1]) = (minimum, maximum);
         }
 
-        using var bench = new CheckBench(device);
-        DeviceRanges ranges = bench.Keep(new DeviceRanges(device, bench.Upload<float>(values), images, channels, perChannel));
+        using var operands = new DeviceOperands(device);
+        DeviceRanges ranges = operands.Keep(new DeviceRanges(device, operands.Upload<float>(values), images, channels, perChannel));
         float[] actual = [.. ranges.Find().SelectMany(range => new[] { range.Minimum, range.Maximum })];
         return CheckOutcome.Of($"{images} images of {channels} x {pixels} values, {(perChannel ? "a range per channel" : "one range")}", 0, expected, actual);
     }
@@ -148,8 +123,8 @@ internal static class CodecChecks
         // Targets are spread among the sources.
         int[] dropped = [.. Enumerable.Range(0, targets).Select(i => ((2 * i) + 1) * channels / (2 * targets))];
         int[] kept = [.. Enumerable.Range(0, channels).Except(dropped)];
-        float[] feature = CheckBench.Values(sources, channels * pixels), weights = CheckBench.Values(targets, targets * sources);
-        float[] bias = CheckBench.Values(pixels, targets), minimum = CheckBench.Values(pixels + 1, targets, -1, 0);
+        float[] feature = RandomValues.Create(sources, channels * pixels), weights = RandomValues.Create(targets, targets * sources);
+        float[] bias = RandomValues.Create(pixels, targets), minimum = RandomValues.Create(pixels + 1, targets, -1, 0);
         float[] expected = [.. feature];
         for (int target = 0; target < targets; target++)
         {
@@ -161,10 +136,10 @@ internal static class CodecChecks
             }
         }
 
-        using var bench = new CheckBench(device);
-        DeviceView<float> view = bench.Upload<float>(feature);
+        using var operands = new DeviceOperands(device);
+        DeviceView<float> view = operands.Upload<float>(feature);
         DeviceLaunch launch = DeviceOperators.RebuildChannels(
-            device, view, pixels, bench.Upload<int>(kept), bench.Upload<int>(dropped), bench.Upload<float>(weights), bench.Upload<float>(bias), bench.Upload<float>(minimum));
-        return CheckOutcome.Of($"{targets} of {channels} channels of {pixels} values", OfRebuilding, expected, bench.Run(launch, view));
+            device, view, pixels, operands.Upload<int>(kept), operands.Upload<int>(dropped), operands.Upload<float>(weights), operands.Upload<float>(bias), operands.Upload<float>(minimum));
+        return CheckOutcome.Of($"{targets} of {channels} channels of {pixels} values", OfRebuilding, expected, operands.RunOnce(launch, view));
     }
 }

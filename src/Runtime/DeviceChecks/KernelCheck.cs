@@ -1,4 +1,5 @@
 using CoInference.Kernels.Gpu;
+using CoInference.Runtime.Execution;
 
 namespace CoInference.Runtime.DeviceChecks;
 
@@ -12,24 +13,7 @@ internal readonly record struct CheckOutcome(string Case, double Error, double B
     public bool IsCorrect => Error <= Bound;
 
     /// <summary>Compares floats; NaN is equal to NaN only.</summary>
-    public static CheckOutcome Of(string name, double bound, ReadOnlySpan<float> expected, ReadOnlySpan<float> actual)
-    {
-        double largest = 0, difference = 0;
-        for (int i = 0; i < expected.Length; i++)
-        {
-            if (expected[i] == actual[i] || (float.IsNaN(expected[i]) && float.IsNaN(actual[i])))
-            {
-                if (float.IsFinite(expected[i])) largest = Math.Max(largest, Math.Abs(expected[i]));
-                continue;
-            }
-
-            double error = Math.Abs(expected[i] - (double)actual[i]);
-            largest = Math.Max(largest, Math.Abs(expected[i]));
-            difference = double.IsFinite(error) ? Math.Max(difference, error) : double.PositiveInfinity;
-        }
-
-        return new CheckOutcome(name, difference == 0 || !double.IsFinite(difference) || largest == 0 ? difference : difference / largest, bound);
-    }
+    public static CheckOutcome Of(string name, double bound, ReadOnlySpan<float> expected, ReadOnlySpan<float> actual) => new(name, Deviation.Of(expected, actual), bound);
 
     /// <summary>Results that are equal or not.</summary>
     /// <param name="name">The case.</param>

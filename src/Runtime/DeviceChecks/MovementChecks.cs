@@ -3,6 +3,7 @@ using CoInference.Kernels.Gpu.Layers;
 using CoInference.Kernels.Reference;
 using CoInference.Kernels.Simd.Layout;
 using CoInference.Kernels.Tensors;
+using CoInference.Runtime.Execution;
 
 namespace CoInference.Runtime.DeviceChecks;
 
@@ -25,13 +26,13 @@ internal static class MovementChecks
 
     private static CheckOutcome Runs(ComputeDevice device, int runs, int run, int sourceStride, int targetStride, int seed)
     {
-        using var bench = new CheckBench(device);
-        float[] x = CheckBench.Values(seed, ((runs - 1) * sourceStride) + run);
+        using var operands = new DeviceOperands(device);
+        float[] x = RandomValues.Create(seed, ((runs - 1) * sourceStride) + run);
         var expected = new float[((runs - 1) * targetStride) + run];
         Array.Fill(expected, float.NaN);
         for (int i = 0; i < runs; i++) x.AsSpan(i * sourceStride, run).CopyTo(expected.AsSpan(i * targetStride));
-        DeviceView<float> y = bench.Target(expected.Length);
-        float[] actual = bench.Run(DeviceOperators.CopyRuns(device, bench.Upload<float>(x), y, runs * run, run, sourceStride, targetStride), y);
+        DeviceView<float> y = operands.Target(expected.Length);
+        float[] actual = operands.RunOnce(DeviceOperators.CopyRuns(device, operands.Upload<float>(x), y, runs * run, run, sourceStride, targetStride), y);
         return CheckOutcome.Of($"{runs} runs of {run} values, {sourceStride} to {targetStride} apart", 0, expected, actual);
     }
 
@@ -54,15 +55,15 @@ internal static class MovementChecks
     private static Tensor Source(int[] sizes, int seed)
     {
         var shape = new TensorShape(sizes);
-        return Tensor.From<float>(shape, CheckBench.Values(seed, shape.Count));
+        return Tensor.From<float>(shape, RandomValues.Create(seed, shape.Count));
     }
 
     private static CheckOutcome Strided(ComputeDevice device, Tensor source, Tensor expected, int[] strides, int offset, string name)
     {
-        using var bench = new CheckBench(device);
-        DeviceView<float> y = bench.Target(expected.Count);
+        using var operands = new DeviceOperands(device);
+        DeviceView<float> y = operands.Target(expected.Count);
         int[] axes = [.. expected.Shape.Dimensions, .. strides];
-        float[] actual = bench.Run(DeviceOperators.CopyStrided(device, bench.Upload<float>(source.Values<float>()), y, bench.Upload<int>(axes), offset), y);
+        float[] actual = operands.RunOnce(DeviceOperators.CopyStrided(device, operands.Upload<float>(source.Values<float>()), y, operands.Upload<int>(axes), offset), y);
         return CheckOutcome.Of(name, 0, expected.Values<float>(), actual);
     }
 
@@ -71,8 +72,8 @@ internal static class MovementChecks
         const int Batch = 2, InChannels = 5, OutChannels = 6;
         // Channel 1 of the target is no target; channel 4 becomes zeros.
         int[] channels = [0, 3, 2, 0, 3, 4, 4, -1, 5, 3];
-        using var bench = new CheckBench(device);
-        float[] x = CheckBench.Values(seed, Batch * InChannels * grid.InHeight * grid.InWidth);
+        using var operands = new DeviceOperands(device);
+        float[] x = RandomValues.Create(seed, Batch * InChannels * grid.InHeight * grid.InWidth);
         int pixels = grid.OutHeight * grid.OutWidth;
         var expected = new float[Batch * OutChannels * pixels];
         Array.Fill(expected, float.NaN);
@@ -89,8 +90,8 @@ internal static class MovementChecks
             }
         }
 
-        DeviceView<float> y = bench.Target(expected.Length);
-        float[] actual = bench.Run(DeviceOperators.GatherChannels(device, grid, InChannels, OutChannels, Batch, bench.Upload<float>(x), y, bench.Upload<int>(channels)), y);
+        DeviceView<float> y = operands.Target(expected.Length);
+        float[] actual = operands.RunOnce(DeviceOperators.GatherChannels(device, grid, InChannels, OutChannels, Batch, operands.Upload<float>(x), y, operands.Upload<int>(channels)), y);
         return CheckOutcome.Of($"{grid.OutHeight} x {grid.OutWidth} of {grid.InHeight} x {grid.InWidth} pixels", 0, expected, actual);
     }
 }

@@ -6,6 +6,7 @@ using CoInference.Kernels.Simd.Pooling;
 using CoInference.Kernels.Tensors;
 using ReferencePooling = CoInference.Kernels.Reference.Pooling;
 using ReferenceSoftmax = CoInference.Kernels.Reference.Softmax;
+using CoInference.Runtime.Execution;
 
 namespace CoInference.Runtime.DeviceChecks;
 
@@ -64,11 +65,11 @@ internal static class OperatorChecks
     private static KernelCheck Map(string name, UnaryFunction function, float alpha, float beta, Func<double, double> reference, double bound = OfOperations, double low = -4) =>
         new($"map.{name}", Features.Select((feature, i) => new Func<ComputeDevice, CheckOutcome?>(device =>
         {
-            using var bench = new CheckBench(device);
-            float[] x = CheckBench.Values(i, feature.Images * feature.Channels * feature.Pixels, low, 4);
-            DeviceView<float> y = bench.Target(x.Length);
+            using var operands = new DeviceOperands(device);
+            float[] x = RandomValues.Create(i, feature.Images * feature.Channels * feature.Pixels, low, 4);
+            DeviceView<float> y = operands.Target(x.Length);
             float[] expected = Array.ConvertAll(x, value => (float)reference(value));
-            float[] actual = bench.Run(DeviceOperators.Unary(device, function, alpha, beta, bench.Upload<float>(x), y), y);
+            float[] actual = operands.RunOnce(DeviceOperators.Unary(device, function, alpha, beta, operands.Upload<float>(x), y), y);
             return CheckOutcome.Of($"{x.Length} values", bound, expected, actual);
         })));
 
@@ -77,9 +78,9 @@ internal static class OperatorChecks
         new($"combine.{name}", Features.SelectMany((feature, i) => Enumerable.Range(0, 4).Select(spread => new Func<ComputeDevice, CheckOutcome?>(device =>
         {
             (int images, int channels, int pixels) = feature;
-            using var bench = new CheckBench(device);
-            float[] x = CheckBench.Values(i, images * channels * pixels, low, 2);
-            float[] y = CheckBench.Values(i + 100, spread switch { 0 => x.Length, 1 => 1, 2 => channels, _ => images * channels }, low, 2);
+            using var operands = new DeviceOperands(device);
+            float[] x = RandomValues.Create(i, images * channels * pixels, low, 2);
+            float[] y = RandomValues.Create(i + 100, spread switch { 0 => x.Length, 1 => 1, 2 => channels, _ => images * channels }, low, 2);
             var expected = new float[x.Length];
             for (int at = 0; at < x.Length; at++)
             {
@@ -87,16 +88,16 @@ internal static class OperatorChecks
                 expected[at] = (float)Math.Clamp(reference(x[at], y[other]), Clamp.Minimum, Clamp.Maximum);
             }
 
-            DeviceView<float> z = bench.Target(x.Length);
-            float[] actual = bench.Run(DeviceOperators.Binary(device, function, Clamp, bench.Upload<float>(x), bench.Upload<float>(y), z, channels, pixels), z);
+            DeviceView<float> z = operands.Target(x.Length);
+            float[] actual = operands.RunOnce(DeviceOperators.Binary(device, function, Clamp, operands.Upload<float>(x), operands.Upload<float>(y), z, channels, pixels), z);
             return CheckOutcome.Of($"{images}x{channels}x{pixels} values and {y.Length}", bound, expected, actual);
         }))));
 
     private static CheckOutcome ScaleShift(ComputeDevice device, (int Images, int Channels, int Pixels) feature, int seed)
     {
-        using var bench = new CheckBench(device);
-        float[] x = CheckBench.Values(seed, feature.Images * feature.Channels * feature.Pixels);
-        float[] scale = CheckBench.Values(seed + 1, feature.Channels), shift = CheckBench.Values(seed + 2, feature.Channels);
+        using var operands = new DeviceOperands(device);
+        float[] x = RandomValues.Create(seed, feature.Images * feature.Channels * feature.Pixels);
+        float[] scale = RandomValues.Create(seed + 1, feature.Channels), shift = RandomValues.Create(seed + 2, feature.Channels);
         var expected = new float[x.Length];
         for (int i = 0; i < x.Length; i++)
         {
@@ -104,9 +105,9 @@ internal static class OperatorChecks
             expected[i] = (float)Math.Clamp(((double)x[i] * scale[channel]) + shift[channel], Clamp.Minimum, Clamp.Maximum);
         }
 
-        DeviceView<float> y = bench.Target(x.Length);
-        DeviceLaunch launch = DeviceOperators.ScaleShift(device, Clamp, bench.Upload<float>(x), bench.Upload<float>(scale), bench.Upload<float>(shift), y, feature.Pixels);
-        return CheckOutcome.Of($"{feature.Images}x{feature.Channels}x{feature.Pixels} values", OfOperations, expected, bench.Run(launch, y));
+        DeviceView<float> y = operands.Target(x.Length);
+        DeviceLaunch launch = DeviceOperators.ScaleShift(device, Clamp, operands.Upload<float>(x), operands.Upload<float>(scale), operands.Upload<float>(shift), y, feature.Pixels);
+        return CheckOutcome.Of($"{feature.Images}x{feature.Channels}x{feature.Pixels} values", OfOperations, expected, operands.RunOnce(launch, y));
     }
 
     // As in networks, overlapping, dilated, padded on some sides only, with a last window that reaches over the edge, and wider than the input.
@@ -127,14 +128,14 @@ internal static class OperatorChecks
         return new($"pool.{name}", cases.Select((pool, i) => new Func<ComputeDevice, CheckOutcome?>(device =>
         {
             (int[] size, SpatialWindow window) = pool;
-            using var bench = new CheckBench(device);
-            var input = Tensor.From<float>(new TensorShape(2, 3, size[0], size[1]), CheckBench.Values(i, 6 * size[0] * size[1], -1, 2));
+            using var operands = new DeviceOperands(device);
+            var input = Tensor.From<float>(new TensorShape(2, 3, size[0], size[1]), RandomValues.Create(i, 6 * size[0] * size[1], -1, 2));
             Tensor expected = function == PoolFunction.Max ? ReferencePooling.Max(input, window).Values : ReferencePooling.Average(input, window, function == PoolFunction.AverageWithPadding);
             var shape = new PoolWindow(
                 size[0], size[1], window.Output[0], window.Output[1], window.Kernel[0], window.Kernel[1], window.Strides[0], window.Strides[1],
                 window.PadsBegin[0], window.PadsBegin[1], window.PadsEnd[0], window.PadsEnd[1], window.Dilations[0], window.Dilations[1]);
-            DeviceView<float> y = bench.Target(expected.Count);
-            float[] actual = bench.Run(DeviceOperators.Pool(device, function, shape, bench.Upload<float>(input.Values<float>()), y), y);
+            DeviceView<float> y = operands.Target(expected.Count);
+            float[] actual = operands.RunOnce(DeviceOperators.Pool(device, function, shape, operands.Upload<float>(input.Values<float>()), y), y);
             return CheckOutcome.Of($"{input.Shape}, window {window.Kernel[0]}x{window.Kernel[1]}", bound, expected.Values<float>(), actual);
         })));
     }
@@ -142,11 +143,11 @@ internal static class OperatorChecks
     private static KernelCheck GlobalPool(string name, bool isMax, double bound) =>
         new($"global-pool.{name}", new[] { (1, 1), (7, 7), (8, 8), (13, 5), (56, 57) }.Select((size, i) => new Func<ComputeDevice, CheckOutcome?>(device =>
         {
-            using var bench = new CheckBench(device);
-            var input = Tensor.From<float>(new TensorShape(2, 5, size.Item1, size.Item2), CheckBench.Values(i, 10 * size.Item1 * size.Item2, -1, 2));
+            using var operands = new DeviceOperands(device);
+            var input = Tensor.From<float>(new TensorShape(2, 5, size.Item1, size.Item2), RandomValues.Create(i, 10 * size.Item1 * size.Item2, -1, 2));
             Tensor expected = ReferencePooling.Global(input, isMax);
-            DeviceView<float> y = bench.Target(expected.Count);
-            float[] actual = bench.Run(DeviceOperators.GlobalPool(device, isMax, size.Item1 * size.Item2, bench.Upload<float>(input.Values<float>()), y), y);
+            DeviceView<float> y = operands.Target(expected.Count);
+            float[] actual = operands.RunOnce(DeviceOperators.GlobalPool(device, isMax, size.Item1 * size.Item2, operands.Upload<float>(input.Values<float>()), y), y);
             return CheckOutcome.Of($"{input.Shape}", bound, expected.Values<float>(), actual);
         })));
 
@@ -154,28 +155,28 @@ internal static class OperatorChecks
         new(name, new[] { (1, 1), (3, 10), (2, 64), (5, 65), (2, 1000) }.Select((size, i) => new Func<ComputeDevice, CheckOutcome?>(device =>
         {
             (int rows, int length) = size;
-            using var bench = new CheckBench(device);
+            using var operands = new DeviceOperands(device);
             // Exponentials of these would overflow without the largest taken off.
-            var input = Tensor.From<float>(new TensorShape(rows, length), CheckBench.Values(i, rows * length, 90, 110));
+            var input = Tensor.From<float>(new TensorShape(rows, length), RandomValues.Create(i, rows * length, 90, 110));
             Tensor expected = ReferenceSoftmax.Run(input, axis: 1, throughLastAxis: false, isLog);
-            DeviceView<float> y = bench.Target(input.Count);
-            float[] actual = bench.Run(DeviceOperators.Softmax(device, isLog, length, bench.Upload<float>(input.Values<float>()), y), y);
+            DeviceView<float> y = operands.Target(input.Count);
+            float[] actual = operands.RunOnce(DeviceOperators.Softmax(device, isLog, length, operands.Upload<float>(input.Values<float>()), y), y);
             return CheckOutcome.Of($"{rows} rows of {length}", OfFunctions, expected.Values<float>(), actual);
         })));
 
     private static CheckOutcome PeakCopy(ComputeDevice device, int count)
     {
-        using var bench = new CheckBench(device);
-        float[] x = CheckBench.Values(count, count);
-        DeviceView<float> y = bench.Target(count);
-        return CheckOutcome.Of($"{count} values", 0, x, bench.Run(DevicePeakKernels.Copy(device, bench.Upload<float>(x), y), y));
+        using var operands = new DeviceOperands(device);
+        float[] x = RandomValues.Create(count, count);
+        DeviceView<float> y = operands.Target(count);
+        return CheckOutcome.Of($"{count} values", 0, x, operands.RunOnce(DevicePeakKernels.Copy(device, operands.Upload<float>(x), y), y));
     }
 
     // Chains of fused multiply-adds are exact: y = x / 2 + 1 from k + thread on, as often as there are steps of a chain.
     private static CheckOutcome PeakMultiplyAdd(ComputeDevice device, int steps)
     {
         const int Threads = 512, Chains = 8;
-        using var bench = new CheckBench(device);
+        using var operands = new DeviceOperands(device);
         var expected = new float[Threads];
         for (int thread = 0; thread < Threads; thread++)
         {
@@ -187,7 +188,7 @@ internal static class OperatorChecks
             }
         }
 
-        DeviceView<float> y = bench.Target(Threads);
-        return CheckOutcome.Of($"{steps} steps", 0, expected, bench.Run(DevicePeakKernels.MultiplyAdd(device, y, steps), y));
+        DeviceView<float> y = operands.Target(Threads);
+        return CheckOutcome.Of($"{steps} steps", 0, expected, operands.RunOnce(DevicePeakKernels.MultiplyAdd(device, y, steps), y));
     }
 }

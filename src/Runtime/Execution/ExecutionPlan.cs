@@ -10,6 +10,7 @@ internal sealed class ExecutionPlan
 {
     private readonly Dictionary<PlanValue, List<PhysicalValue>> _physical = [];
     private readonly PlanContext _context;
+    private StepSpec[]? _specs;
 
     private ExecutionPlan(PlanContext context) => _context = context;
 
@@ -34,13 +35,8 @@ internal sealed class ExecutionPlan
         return plan;
     }
 
-    /// <summary>Describes every step.</summary>
-    public StepSpec[] Describe()
-    {
-        var specs = new StepSpec[Steps.Count];
-        for (int i = 0; i < specs.Length; i++) specs[i] = Steps[i].Operation.Describe(Steps[i].Variant, _context);
-        return specs;
-    }
+    /// <summary>Describes every step; the same array every time.</summary>
+    public StepSpec[] Describe() => _specs ??= [.. Steps.Select(step => step.Operation.Describe(step.Variant, _context))];
 
     private void Append(Operation operation, StepVariant variant)
     {

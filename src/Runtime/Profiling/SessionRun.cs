@@ -47,16 +47,7 @@ internal sealed class SessionRun
         for (int i = 0; i < expected.Count; i++)
         {
             if (expected[i].Shape != actual[i].Shape) return double.PositiveInfinity;
-            ReadOnlySpan<double> reference = InDouble(expected[i]), values = InDouble(actual[i]);
-            double largest = 0, difference = 0;
-            for (int k = 0; k < reference.Length; k++)
-            {
-                double error = reference[k] == values[k] || (double.IsNaN(reference[k]) && double.IsNaN(values[k])) ? 0 : Math.Abs(reference[k] - values[k]);
-                if (double.IsFinite(reference[k])) largest = Math.Max(largest, Math.Abs(reference[k]));
-                difference = double.IsFinite(error) ? Math.Max(difference, error) : double.PositiveInfinity;
-            }
-
-            worst = Math.Max(worst, largest == 0 ? difference : difference / largest);
+            worst = Math.Max(worst, Deviation.Of<double>(InDouble(expected[i]), InDouble(actual[i])));
         }
 
         return worst;

@@ -1,6 +1,7 @@
 using CoInference.Kernels.Gpu;
 using CoInference.Kernels.Gpu.Layers;
 using CoInference.Kernels.Simd.Codec;
+using CoInference.Runtime.DeviceChecks;
 
 namespace CoInference.Kernels.Tests.Gpu;
 
@@ -49,10 +50,10 @@ public sealed class DeviceQuantizerTests
     public void Views_off_the_alignment_of_four_values_give_the_same_bytes(string deviceId)
     {
         ComputeDevice device = TestDevices.Get(deviceId);
-        float[] values = Feature(new Random(4), 3, 64);
+        float[] values = HardFeatures.Values(new Random(4), 3 * 64);
         using DeviceBuffer buffer = device.Allocate(sizeof(float) * (values.Length + 1));
         buffer.Write(System.Runtime.InteropServices.MemoryMarshal.AsBytes(values.AsSpan()), sizeof(float));
-        QuantizerRange[] ranges = Ranges(new Random(4), 1, 16);
+        QuantizerRange[] ranges = HardFeatures.Ranges(new Random(4), 1, 16);
         using var quantizer = new DeviceQuantizer(device, 64, [0, 1, 2], ranges, 16, 4);
         using DeviceLaunch pack = quantizer.Pack(buffer.View<float>(1, values.Length));
         pack.Run();
@@ -99,8 +100,8 @@ public sealed class DeviceQuantizerTests
 
     private static void Check(ComputeDevice device, Random random, int channels, int pixels, int[] kept, bool perChannel, int levels, int bits)
     {
-        float[] values = Feature(random, channels, pixels);
-        QuantizerRange[] ranges = Ranges(random, perChannel ? kept.Length : 1, levels);
+        float[] values = HardFeatures.Values(random, channels * pixels);
+        QuantizerRange[] ranges = HardFeatures.Ranges(random, perChannel ? kept.Length : 1, levels);
         var expected = new float[values.Length];
         Array.Fill(expected, -7f);
         byte[] bytes = OnCpu(values, pixels, kept, ranges, levels, bits, expected);
@@ -141,29 +142,6 @@ public sealed class DeviceQuantizerTests
         }
 
         return packed;
-    }
-
-    // With what the quantizer must survive: NaN, infinities, values far outside the range and rounding ties.
-    private static float[] Feature(Random random, int channels, int pixels)
-    {
-        float[] odd = [float.NaN, float.PositiveInfinity, float.NegativeInfinity, -0f, 1e30f, -1e30f, 0.5f, 1.5f, 2.5f];
-        var values = new float[channels * pixels];
-        for (int i = 0; i < values.Length; i++) values[i] = random.Next(12) == 0 ? odd[random.Next(odd.Length)] : (float)((random.NextDouble() * 4) - 1);
-        return values;
-    }
-
-    private static QuantizerRange[] Ranges(Random random, int count, int levels)
-    {
-        var ranges = new QuantizerRange[count];
-        for (int i = 0; i < count; i++)
-        {
-            float minimum = (float)(random.NextDouble() - 1);
-            float step = i % 7 == 6 ? 0 : i % 5 == 4 ? 1 : (float)((random.NextDouble() + 1) / levels);
-            float inverse = step == 0 ? 0 : 1 / step;
-            ranges[i] = new QuantizerRange(inverse, -(minimum * inverse), step, minimum);
-        }
-
-        return ranges;
     }
 
     private static uint[] Bits(float[] values) => Array.ConvertAll(values, BitConverter.SingleToUInt32Bits);

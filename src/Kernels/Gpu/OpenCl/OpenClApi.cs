@@ -83,6 +83,7 @@ internal sealed unsafe class OpenClApi
             : OperatingSystem.IsMacOS() ? ["/System/Library/Frameworks/OpenCL.framework/OpenCL"]
             : ["libOpenCL.so.1", "libOpenCL.so"];
         KeepDivisionByZero();
+        FaultHandlers.Keep();
         foreach (string name in names)
         {
             if (!NativeLibrary.TryLoad(name, out nint library)) continue;

@@ -235,10 +235,23 @@ internal sealed unsafe class OpenClDevice : ComputeDevice
         return program;
     }
 
+    // Another attempt at what failed: it may be an exception elsewhere in the process that made it fail.
     private int Compile(nint program, string options)
     {
+        const int Attempts = 3;
         nint device = _device;
-        fixed (byte* characters = Terminated(options)) return Api.BuildProgram(program, 1, &device, characters, null, null);
+        int code = 0;
+        using IDisposable guard = FaultHandlers.Guard();
+        fixed (byte* characters = Terminated(options))
+        {
+            for (int attempt = 0; attempt < Attempts; attempt++)
+            {
+                code = Api.BuildProgram(program, 1, &device, characters, null, null);
+                if (code == 0) break;
+            }
+        }
+
+        return code;
     }
 
     // A binary that the driver no longer takes is as good as none: the source is there.

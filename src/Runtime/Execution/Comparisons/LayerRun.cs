@@ -44,23 +44,11 @@ internal abstract class LayerRun : IDisposable
     /// <summary>Largest difference from the reference, relative to its largest magnitude.</summary>
     public double MaxRelativeError()
     {
-        double largest = 0;
-        double difference = 0;
-        ReadOnlySpan<float> expected = Expected;
-        ReadOnlySpan<float> actual = Compute();
+        ReadOnlySpan<float> expected = Expected, actual = Compute();
         int length = expected.Length / Layer.Shape.Batch;
-        foreach (int image in Layer.CheckedImages)
-        {
-            for (int i = image * length; i < (image + 1) * length; i++)
-            {
-                // A difference that is no number is no small one.
-                double error = Math.Abs(expected[i] - (double)actual[i]);
-                largest = Math.Max(largest, Math.Abs(expected[i]));
-                difference = double.IsNaN(error) ? double.PositiveInfinity : Math.Max(difference, error);
-            }
-        }
-
-        return largest == 0 ? difference : difference / largest;
+        var deviation = default(Deviation);
+        foreach (int image in Layer.CheckedImages) deviation.Add(expected.Slice(image * length, length), actual.Slice(image * length, length));
+        return deviation.Relative;
     }
 
     /// <summary>Frees device memory.</summary>
@@ -119,27 +107,28 @@ internal abstract class LayerRun : IDisposable
 
     private sealed class DeviceLayerRun : LayerRun
     {
-        private readonly ComputeDevice _device;
-        private readonly List<IDisposable> _memory = [];
-        private readonly DeviceBuffer _output;
-        private readonly LaunchStep _step;
+        private readonly DeviceOperands _operands;
+        private readonly DeviceView<float> _output;
+        private readonly DeviceLaunch _launch;
         private readonly DeviceConvKernel _kernel;
 
         public DeviceLayerRun(RandomLayer layer, DeviceCandidate candidate)
         {
-            (Layer, _device, _kernel) = (layer, candidate.Device, candidate.Kernel!);
-            using Lock.Scope turn = _device.Gate.EnterScope();
+            (Layer, _kernel) = (layer, candidate.Kernel!);
+            ComputeDevice device = candidate.Device;
+            _operands = new DeviceOperands(device);
+            using Lock.Scope turn = device.Gate.EnterScope();
             try
             {
-                DeviceConvLayer weights = Keep(_kernel.Prepare(_device, layer.Shape, layer.Epilogue, layer.Weights, layer.Bias));
-                DeviceView<float> input = Keep(DeviceMemory.Upload<float>(_device, layer.Input.Values<float>())).View<float>();
-                DeviceView<float> residual = layer.Epilogue.HasResidual ? Keep(DeviceMemory.Upload<float>(_device, layer.Residual.Values<float>())).View<float>() : default;
-                _output = Keep(_device.Allocate(layer.Expected.Bytes.Length));
-                _step = Keep(new LaunchStep(weights.Bind(input, residual, _output.View<float>())));
+                DeviceConvLayer weights = _operands.Keep(_kernel.Prepare(device, layer.Shape, layer.Epilogue, layer.Weights, layer.Bias));
+                DeviceView<float> input = _operands.Upload<float>(layer.Input.Values<float>());
+                DeviceView<float> residual = layer.Epilogue.HasResidual ? _operands.Upload<float>(layer.Residual.Values<float>()) : default;
+                _output = _operands.Keep(device.Allocate(layer.Expected.Bytes.Length)).View<float>();
+                _launch = _operands.Keep(weights.Bind(input, residual, _output));
             }
             catch
             {
-                Dispose();
+                _operands.Dispose();
                 throw;
             }
         }
@@ -152,41 +141,14 @@ internal abstract class LayerRun : IDisposable
 
         protected override ReadOnlySpan<float> Expected => Layer.Expected.Values<float>();
 
-        public override double Sample(int runs)
-        {
-            using Lock.Scope turn = _device.Gate.EnterScope();
-            _device.StartTimer();
-            for (int i = 0; i < runs; i++) _step.Run();
-            return _device.StopTimer() / runs;
-        }
+        public override double Sample(int runs) => _operands.Time(_launch, runs);
 
         public override void Dispose()
         {
-            using Lock.Scope turn = _device.Gate.EnterScope();
-            for (int i = _memory.Count - 1; i >= 0; i--) _memory[i].Dispose();
-            _memory.Clear();
+            _operands.Dispose();
             base.Dispose();
         }
 
-        protected override ReadOnlySpan<float> Compute()
-        {
-            // The device's memory may hold the right results of the kernel before.
-            var values = new float[Layer.Expected.Count];
-            Array.Fill(values, float.NaN);
-            int length = values.Length / Layer.Shape.Batch;
-            using Lock.Scope turn = _device.Gate.EnterScope();
-            _output.Write(System.Runtime.InteropServices.MemoryMarshal.AsBytes(values.AsSpan()));
-            _step.Run();
-            foreach (int image in Layer.CheckedImages)
-                _output.Read(System.Runtime.InteropServices.MemoryMarshal.AsBytes(values.AsSpan(image * length, length)), (long)sizeof(float) * image * length);
-            return values;
-        }
-
-        private T Keep<T>(T memory)
-            where T : IDisposable
-        {
-            _memory.Add(memory);
-            return memory;
-        }
+        protected override ReadOnlySpan<float> Compute() => _operands.Run(_launch, _output, float.NaN);
     }
 }

@@ -14,16 +14,16 @@ internal sealed class RandomProduct
     {
         (Shape, Epilogue) = (shape, epilogue);
         var random = new Random(Seed);
-        A = Values(random, shape.CountA * shape.Rows * shape.Depth);
-        B = Values(random, shape.CountB * shape.Columns * shape.Depth);
-        Bias = Values(random, epilogue.Bias switch
+        A = RandomValues.Create(random, shape.CountA * shape.Rows * shape.Depth);
+        B = RandomValues.Create(random, shape.CountB * shape.Columns * shape.Depth);
+        Bias = RandomValues.Create(random, epilogue.Bias switch
         {
             GemmBias.PerRow => shape.CountA * shape.Rows,
             GemmBias.PerColumn => shape.Columns,
             GemmBias.Matrix => shape.Rows * shape.Columns,
             _ => 1,
         });
-        Residual = Values(random, epilogue.HasResidual ? checked((int)shape.OutputCount) : 1);
+        Residual = RandomValues.Create(random, epilogue.HasResidual ? checked((int)shape.OutputCount) : 1);
         int rows = shape.Count * shape.Rows;
         int step = (int)Math.Min(rows, Math.Max(1, (shape.MultiplyAdds + MostReferenceProducts - 1) / MostReferenceProducts));
         CheckedRows = [.. Enumerable.Range(0, ((rows - 1) / step) + 1).Select(i => i * step).Append(rows - 1).Distinct()];
@@ -102,12 +102,5 @@ internal sealed class RandomProduct
             sums[n] += left * right;
             magnitudes[n] += Math.Abs(left * right);
         }
-    }
-
-    private static float[] Values(Random random, int count)
-    {
-        var values = new float[count];
-        foreach (ref float value in values.AsSpan()) value = (float)((random.NextDouble() * 2) - 1);
-        return values;
     }
 }
