@@ -84,4 +84,17 @@ public readonly record struct DeviceView<T>(DeviceBuffer Buffer, int Offset, int
         ArgumentOutOfRangeException.ThrowIfGreaterThan(first, Length);
         return this with { Offset = Offset + first, Length = Length - first };
     }
+
+    /// <summary>The same memory as elements of another type.</summary>
+    /// <typeparam name="TOther">A number or a struct of numbers, of a size that the view begins at a multiple of.</typeparam>
+    /// <param name="length">How many; they may reach behind the view, as bytes do that do not fill its last element.</param>
+    /// <exception cref="ArgumentException">The view begins between two elements.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The elements are not all in the buffer.</exception>
+    public unsafe DeviceView<TOther> As<TOther>(int length)
+        where TOther : unmanaged
+    {
+        (long offset, long rest) = Math.DivRem((long)Offset * sizeof(T), sizeof(TOther));
+        if (rest != 0) throw new ArgumentException($"Byte {(long)Offset * sizeof(T)} is not the first of an element of {sizeof(TOther)} bytes.", nameof(length));
+        return Buffer.View<TOther>(offset, length);
+    }
 }

@@ -66,7 +66,7 @@ public sealed record DeviceCheck(string Device, IReadOnlyList<CheckedKernel> Row
     }
 
     private static IEnumerable<KernelCheck> All() =>
-        [.. ConvolutionChecks.All(), .. IntegerConvolutionChecks.All(), .. ProductChecks.All(), .. OperatorChecks.All(), .. MovementChecks.All(), .. CodecChecks.All()];
+        [.. ConvolutionChecks.All(), .. IntegerConvolutionChecks.All(), .. ByteQuantizationChecks.All(), .. ProductChecks.All(), .. OperatorChecks.All(), .. MovementChecks.All(), .. CodecChecks.All()];
 
     // Whole words only; a name stands for itself alone, also where others begin with it.
     private static bool Begins(string name, string text) => name == text || (!Names.Contains(text) && name.StartsWith(text + ".", StringComparison.Ordinal));

@@ -140,14 +140,16 @@ internal sealed unsafe class CompiledGraph
         return root.Constant is { } constant ? (nint)constant.Pointer : (nint)arena.Pointer + (nint)root.Offset;
     }
 
-    /// <summary>Where a value lies in a session's device memory; the default for one on the host.</summary>
+    /// <summary>Where a value lies in a session's device memory, as the floats that its bytes reach into; the default for one on the host.</summary>
     public DeviceView<float> View(PhysicalValue value, DeviceBuffer? arena)
     {
         Storage root = value.Storage.Root;
         if (!root.IsOnDevice) return default;
-        long count = value.Bytes / sizeof(float);
+        long count = Floats(value.Bytes);
         return root.Constant is not null ? _deviceConstants[root].View<float>(0, count) : arena!.View<float>(root.Offset / sizeof(float), count);
     }
+
+    private static long Floats(long bytes) => (bytes + sizeof(float) - 1) / sizeof(float);
 
     private void UploadConstants()
     {
@@ -155,7 +157,7 @@ internal sealed unsafe class CompiledGraph
         {
             Storage root = value.Storage.Root;
             if (root is not { IsOnDevice: true, Constant: { } constant } || _deviceConstants.ContainsKey(root)) continue;
-            DeviceBuffer buffer = _deviceConstants[root] = _device!.Allocate(constant.Bytes.Length);
+            DeviceBuffer buffer = _deviceConstants[root] = _device!.Allocate(sizeof(float) * Floats(constant.Bytes.Length));
             buffer.Write(constant.Bytes);
         }
     }

@@ -13,7 +13,7 @@ internal static class DeviceAssignment
         for (int i = 0; i < operations.Length; i++)
         {
             Operation operation = operations[i];
-            variants[i] = IsOfFloats(operation) && operation.OnDevice(context) is { } variant ? variant : OnCpu(operation, context);
+            variants[i] = (operation.HasKernelsOfItsTypes || IsOfFloats(operation)) && operation.OnDevice(context) is { } variant ? variant : OnCpu(operation, context);
         }
 
         return variants;

@@ -56,6 +56,9 @@ internal abstract class Operation(string node, string op)
     /// <param name="randomWeights">Whether to use random weights of the variant's density in place of the real ones.</param>
     public abstract PreparedStep Prepare(StepVariant variant, bool randomWeights);
 
+    /// <summary>Whether the operation's kernels for devices are those of its element types, whatever they are; else they are for float32.</summary>
+    public virtual bool HasKernelsOfItsTypes => false;
+
     /// <summary>The way to run the operation on the device of a context, row-major; null when there is no kernel for it.</summary>
     public virtual StepVariant? OnDevice(PlanContext context) => null;
 

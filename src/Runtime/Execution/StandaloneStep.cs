@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Runtime.InteropServices;
 using CoInference.Kernels.Devices;
 using CoInference.Kernels.Gpu;
 using CoInference.Kernels.Gpu.Layers;
@@ -114,8 +115,9 @@ public sealed unsafe class StandaloneStep : IDisposable
         var views = new DeviceView<float>[values.Count];
         for (int i = 0; i < views.Length; i++)
         {
-            var content = new float[values[i].Shape.Count];
-            if (values[i].Constant is { } constant) constant.Values<float>().CopyTo(content);
+            // Random bits are as good as any for other types than float32.
+            var content = new float[(values[i].Bytes(ActivationLayout.Nchw) + sizeof(float) - 1) / sizeof(float)];
+            if (values[i].Constant is { } constant) constant.Bytes.CopyTo(MemoryMarshal.AsBytes(content.AsSpan()));
             else RandomWeights.Fill(content);
             DeviceBuffer buffer = DeviceMemory.Upload<float>(_device!, content);
             _memory.Add(buffer);

@@ -33,10 +33,10 @@ internal interface IMovableStep
 /// <param name="Workers">Threads that share the work.</param>
 internal sealed record StepBuffers(nint[] Inputs, nint[] Outputs, nint Scratch, WorkerSet Workers)
 {
-    /// <summary>The inputs in device memory; the default for one in host memory.</summary>
+    /// <summary>The inputs in device memory, those of other types as the floats that their bytes reach into; the default for one in host memory.</summary>
     public DeviceView<float>[] DeviceInputs { get; init; } = [];
 
-    /// <summary>The outputs in device memory; the default for one in host memory.</summary>
+    /// <summary>The outputs in device memory, likewise.</summary>
     public DeviceView<float>[] DeviceOutputs { get; init; } = [];
 }
 

@@ -10,6 +10,8 @@ namespace CoInference.Kernels.Tests.Gpu;
 [Collection("devices")]
 public sealed class DeviceIntegerConvTests
 {
+    private static readonly string[] Forms = ["sums", "bytes", "floats"];
+
     public static TheoryData<string, string> Kernels
     {
         get
@@ -33,10 +35,10 @@ public sealed class DeviceIntegerConvTests
         ConvShape[] shapes = [.. ConvShapeSets.Fixed.Concat(ConvShapeSets.Random(seed: 41, count: 12)).Where(shape => kernel.Supports(shape, device.Limits))];
         Skip.If(shapes.Length == 0 && TestDevices.IsSimulator(deviceId), $"{deviceId} is too small a device for {kernel.Name}");
         if (TestDevices.IsSimulator(deviceId)) shapes = [.. shapes.OrderBy(shape => shape.MultiplyAdds).Skip(shapes.Length / 4).Take(2)];
-        for (int i = 0; i < shapes.Length; i++) Check(device, kernel, shapes[i], isSigned: i % 2 == 0, zeroPoint: i % 2 == 0 ? (i * 37 % 256) - 128 : i * 37 % 256, storesBytes: i % 3 > 0, isSignedOutput: i % 3 == 1);
+        for (int i = 0; i < shapes.Length; i++) Check(device, kernel, shapes[i], isSigned: i % 2 == 0, zeroPoint: i % 2 == 0 ? (i * 37 % 256) - 128 : i * 37 % 256, form: Forms[i % Forms.Length], isSignedOutput: i % 4 == 1);
     }
 
-    private static unsafe void Check(ComputeDevice device, DeviceIntegerConvKernel kernel, ConvShape shape, bool isSigned, int zeroPoint, bool storesBytes, bool isSignedOutput)
+    private static unsafe void Check(ComputeDevice device, DeviceIntegerConvKernel kernel, ConvShape shape, bool isSigned, int zeroPoint, string form, bool isSignedOutput)
     {
         var random = new Random(shape.GetHashCode());
         var input = new byte[shape.Batch * shape.InChannels * shape.InHeight * shape.InWidth];
@@ -65,12 +67,22 @@ public sealed class DeviceIntegerConvTests
 
         using DeviceBuffer source = TestDevices.Upload<byte>(device, input), factors = TestDevices.Upload<float>(device, scales);
         using DeviceBuffer result = device.Allocate(4L * sums.Length);
-        using DeviceIntegerConv layer = kernel.Prepare(device, shape, weights, bias, isSigned, zeroPoint);
-        using DeviceLaunch launch = storesBytes
-            ? layer.Bind(source.View<byte>(0, input.Length), factors.View<float>(0, scales.Length), 7, isSignedOutput, result.View<byte>(0, bytes.Length))
-            : layer.Bind(source.View<byte>(0, input.Length), result.View<int>());
+        using DeviceBuffer zero = TestDevices.Upload<byte>(device, [(byte)zeroPoint, 0, 0, 0]);
+        using DeviceIntegerConv layer = kernel.Prepare(device, shape, weights, bias, isSigned);
+        IntegerConvOutput output = form switch
+        {
+            "sums" => IntegerConvOutput.Sums(result.View<int>()),
+            "floats" => IntegerConvOutput.Floats(result.View<float>()),
+            _ => IntegerConvOutput.Requantized(result.View<byte>(0, bytes.Length), factors.View<float>(0, scales.Length), 7, isSignedOutput),
+        };
+        using DeviceLaunch launch = layer.Bind(source.View<byte>(0, input.Length), zero.View<byte>(0, 1), output);
         launch.Run();
-        if (storesBytes) Assert.True(bytes.AsSpan().SequenceEqual(TestDevices.Download<byte>(result, bytes.Length)), $"{shape}: bytes differ.");
-        else Assert.True(sums.AsSpan().SequenceEqual(TestDevices.Download<int>(result, sums.Length)), $"{shape}: sums differ.");
+        bool isEqual = form switch
+        {
+            "sums" => sums.AsSpan().SequenceEqual(TestDevices.Download<int>(result, sums.Length)),
+            "floats" => Array.ConvertAll(sums, sum => (float)sum).AsSpan().SequenceEqual(TestDevices.Download<float>(result, sums.Length)),
+            _ => bytes.AsSpan().SequenceEqual(TestDevices.Download<byte>(result, bytes.Length)),
+        };
+        Assert.True(isEqual, $"{shape}: {form} differ.");
     }
 }

@@ -1,3 +1,4 @@
+using CoInference.Kernels.Gpu;
 using CoInference.Kernels.Tensors;
 using CoInference.Runtime.Execution;
 using CoInference.Runtime.Graphs;
@@ -5,6 +6,7 @@ using CoInference.Runtime.Graphs;
 namespace CoInference.Runtime.Tests.Execution;
 
 /// <summary>Layers of 8-bit integers: every sum must equal the reference exactly, at the extremes of the types too.</summary>
+[Collection("devices")]
 public class IntegerLayerTests
 {
     [Theory]
@@ -60,20 +62,49 @@ public class IntegerLayerTests
         }
     }
 
-    private static void AgreeWithTheInterpreter(int seeds, Func<Random, (Graph Graph, Tensor Input)> layer)
+    [SkippableTheory]
+    [MemberData(nameof(RealDevices.All), MemberType = typeof(RealDevices))]
+    public void Layers_and_conversions_are_exact_on_devices(string deviceId)
+    {
+        ComputeDevice device = RealDevices.Get(deviceId);
+        foreach (Func<Random, (Graph Graph, Tensor Input)> layer in new[] { Convolution, QuantizedConvolution, MatrixProduct, QuantizedMatrixProduct, Conversion })
+            AgreeWithTheInterpreter(12, layer, device);
+    }
+
+    [SkippableTheory]
+    [MemberData(nameof(RealDevices.All), MemberType = typeof(RealDevices))]
+    public void The_quantized_network_stays_on_the_device(string deviceId)
+    {
+        ComputeDevice device = RealDevices.Get(deviceId);
+        var model = new GoldenModel("mobilenetv2_int8", 2);
+        using Session session = Session.Create(model.Graph, new SessionOptions { Device = device, Strict = true, Chooser = KernelChooser.Analytic });
+        Assert.All(session.Steps, step => Assert.Equal(deviceId, step.Device));
+        var output = new float[model.Classes];
+        for (int image = 0; image < 2; image++)
+        {
+            session.Run(model.Image(image), output);
+            Assert.InRange(model.RelativeError(image, output), 0, 1e-4);
+        }
+    }
+
+    private static void AgreeWithTheInterpreter(int seeds, Func<Random, (Graph Graph, Tensor Input)> layer, ComputeDevice? device = null)
     {
         for (int seed = 0; seed < seeds; seed++)
         {
             (Graph graph, Tensor input) = layer(new Random(seed));
             Tensor expected = Interpreter.Run(graph, [input])[0];
-            using Session session = Session.Create(graph, new SessionOptions { Threads = 1 + (seed % 2) });
+            using Session session = Session.Create(graph, new SessionOptions { Threads = 1 + (seed % 2), Device = device });
             Assert.DoesNotContain(session.Steps, step => step.Kernel == "reference");
+            if (device is not null && FitsDevices(graph)) Assert.All(session.Steps, step => Assert.Equal(device.Description.Id, step.Device));
             session.PoisonArena();
             Tensor actual = session.Run([input])[0];
             Assert.Equal(expected.Type, actual.Type);
             Assert.True(expected.Bytes.SequenceEqual(actual.Bytes), $"seed {seed}: {string.Join(", ", session.Steps)}");
         }
     }
+
+    // Kernels of devices take weights that are signed bytes, less their zero point too.
+    private static bool FitsDevices(Graph graph) => !graph.Initializers.ContainsKey("w") || (graph.Initializers["w"].Type == ElementType.Int8 && !graph.Initializers.ContainsKey("wz"));
 
     private static (Graph Graph, Tensor Input) Convolution(Random random)
     {

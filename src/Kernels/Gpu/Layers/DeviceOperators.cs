@@ -2,6 +2,7 @@ using CoInference.Kernels.Gpu.Programs;
 using CoInference.Kernels.Simd.Elementwise;
 using CoInference.Kernels.Simd.Layout;
 using CoInference.Kernels.Simd.Pooling;
+using CoInference.Kernels.Simd.Quantized;
 
 namespace CoInference.Kernels.Gpu.Layers;
 
@@ -136,6 +137,46 @@ public static class DeviceOperators
     public static DeviceLaunch RebuildChannels(
         ComputeDevice device, DeviceView<float> feature, int pixels, DeviceView<int> kept, DeviceView<int> dropped, DeviceView<float> weights, DeviceView<float> bias, DeviceView<float> minimum) =>
         new(FeatureQuantization_Rebuild.Bind(device, feature, kept, dropped, weights, bias, minimum, pixels), LaunchShape.Linear(pixels, Threads) with { GroupsY = dropped.Length });
+
+    /// <summary>y = round(x / scale) + zero point, saturated, to the bit as <see cref="ByteQuantizer.Quantize"/>.</summary>
+    /// <param name="device">The device.</param>
+    /// <param name="x">Source.</param>
+    /// <param name="scales">Scales, one or as many as there are indices of an axis.</param>
+    /// <param name="zeroPoints">As many zero points.</param>
+    /// <param name="y">Bytes, as many as there are values; signed ones by their bits.</param>
+    /// <param name="inner">Values that follow each other with one scale.</param>
+    /// <param name="isSigned">Whether the range is -128 to 127, else 0 to 255.</param>
+    public static DeviceLaunch Quantize(
+        ComputeDevice device, DeviceView<float> x, DeviceView<float> scales, DeviceView<int> zeroPoints, DeviceView<byte> y, int inner, bool isSigned) =>
+        new(ByteQuantization_Quantize.Bind(device, x, scales, zeroPoints, y, x.Length, inner, scales.Length, isSigned ? sbyte.MinValue : 0, isSigned ? sbyte.MaxValue : byte.MaxValue), LaunchShape.Linear(x.Length, Threads));
+
+    /// <summary>y = (x - zero point) scale, to the bit as <see cref="ByteQuantizer.Dequantize"/>.</summary>
+    /// <param name="device">The device.</param>
+    /// <param name="x">Bytes; signed ones by their bits.</param>
+    /// <param name="scales">Scales, one or as many as there are indices of an axis.</param>
+    /// <param name="zeroPoints">As many zero points.</param>
+    /// <param name="y">As many values as bytes.</param>
+    /// <param name="inner">Values that follow each other with one scale.</param>
+    /// <param name="isSigned">Whether the bytes are signed.</param>
+    public static DeviceLaunch Dequantize(
+        ComputeDevice device, DeviceView<byte> x, DeviceView<float> scales, DeviceView<int> zeroPoints, DeviceView<float> y, int inner, bool isSigned) =>
+        new(ByteQuantization_Dequantize.Bind(device, x, scales, zeroPoints, y, y.Length, inner, scales.Length, isSigned ? 0x80 : 0), LaunchShape.Linear(y.Length, Threads));
+
+    /// <summary>Unsigned bytes of the scale and zero point that a known range asks for, to the bit as <see cref="ByteQuantizer.Range"/> and <see cref="ByteQuantizer.Quantize"/>.</summary>
+    /// <param name="device">The device.</param>
+    /// <param name="x">Source.</param>
+    /// <param name="minimum">Its smallest value.</param>
+    /// <param name="maximum">Its largest value.</param>
+    /// <param name="y">As many bytes as values.</param>
+    /// <param name="scale">Receives the scale.</param>
+    /// <param name="zeroPoint">Receives the zero point.</param>
+    public static DeviceLaunch QuantizeRange(
+        ComputeDevice device, DeviceView<float> x, DeviceView<float> minimum, DeviceView<float> maximum, DeviceView<byte> y, DeviceView<float> scale, DeviceView<byte> zeroPoint) =>
+        new(ByteQuantization_QuantizeRange.Bind(device, x, minimum, maximum, y, scale, zeroPoint, x.Length), LaunchShape.Linear(x.Length, Threads));
+
+    /// <summary>y = x as floats; y may be the memory of x.</summary>
+    public static DeviceLaunch ConvertToFloat(ComputeDevice device, DeviceView<int> x, DeviceView<float> y) =>
+        new(ByteQuantization_Convert.Bind(device, x, y, x.Length), LaunchShape.Linear(x.Length, Threads));
 
     /// <summary>A stack of matrix products with the kernel of the lowest guess.</summary>
     /// <param name="device">The device.</param>

@@ -31,14 +31,19 @@ public sealed class DeviceRanges : IDisposable
         _partial = device.Allocate(2L * sizeof(float) * _runs * splits);
         _result = device.Allocate(2L * sizeof(float) * _runs);
         DeviceView<float> minima = _partial.View<float>(0, _runs * splits), maxima = _partial.View<float>(_runs * splits, _runs * splits);
-        DeviceView<float> minimum = _result.View<float>(0, _runs), maximum = _result.View<float>(_runs, _runs);
-        var join = new DeviceLaunch(FeatureQuantization_Range.Bind(device, minima, maxima, minimum, maximum, 1, splits, 0, splits), new LaunchShape(1, _runs, 1, Threads));
+        var join = new DeviceLaunch(FeatureQuantization_Range.Bind(device, minima, maxima, Minimum, Maximum, 1, splits, 0, splits), new LaunchShape(1, _runs, 1, Threads));
         Launch = new DeviceLaunch(
             FeatureQuantization_Range.Bind(device, features, features, minima, maxima, pieces, length, stride, runStride), new LaunchShape(splits, _runs, 1, Threads), join);
     }
 
     /// <summary>The kernels that find the ranges, for timing; the results stay on the device. Owned by this object.</summary>
     public DeviceLaunch Launch { get; }
+
+    /// <summary>Where the launch leaves the smallest values, one per channel or one.</summary>
+    public DeviceView<float> Minimum => _result.View<float>(0, _runs);
+
+    /// <summary>Where the launch leaves the largest values, likewise.</summary>
+    public DeviceView<float> Maximum => _result.View<float>(_runs, _runs);
 
     /// <summary>Finds the ranges of what the features are now; waits.</summary>
     /// <returns>One range per channel, or one; NaN where a value is NaN.</returns>

@@ -40,16 +40,17 @@ internal static class IntegerConvolution
     /// <param name="x">Words of unsigned bytes, [image][group][channel / 4][pixel].</param>
     /// <param name="weights">Words of signed bytes as the bits of floats, [group][tap][output channel], both padded with zeros to whole tiles.</param>
     /// <param name="taps">Per tap two numbers: offset in the words of a group, and its place (<see cref="Patch"/>).</param>
-    /// <param name="added">Per output channel: bias less the zero point times the sum of the weights.</param>
+    /// <param name="added">Per output channel two numbers: the bias, and the sum of the weights.</param>
+    /// <param name="zero">Zero point of <paramref name="x"/>, one byte.</param>
     /// <param name="scales">Per output channel: what a sum is multiplied with before it is rounded to a byte.</param>
-    /// <param name="sums">Sums; any memory with <paramref name="storesBytes"/>.</param>
-    /// <param name="bytes">Bytes; any memory without.</param>
+    /// <param name="sums">Sums, or the bits of floats; any memory for bytes.</param>
+    /// <param name="bytes">Bytes; any memory for sums.</param>
     /// <param name="shape">Sizes, channels in words.</param>
-    /// <param name="outside">Word of four zero points.</param>
+    /// <param name="flip">0x80 when the bytes of <paramref name="zero"/> are signed, as in <see cref="Join"/>.</param>
     /// <param name="zeroPoint">Zero point of the result.</param>
     /// <param name="lowest">Lowest byte: -128 or 0.</param>
     /// <param name="highest">Highest byte: 127 or 255.</param>
-    /// <param name="storesBytes">1 to store bytes of another scale, 0 to store sums.</param>
+    /// <param name="stores">0 to store sums, 1 to store them as floats, 2 to store bytes of another scale.</param>
     /// <param name="isWide">1 when a kernel has more than 32 places.</param>
     /// <param name="tileM">Output channels of a tile.</param>
     /// <param name="tileN">Pixels of a tile; divides the number of threads.</param>
@@ -62,15 +63,16 @@ internal static class IntegerConvolution
         ArrayView<float> weights,
         ArrayView<int> taps,
         ArrayView<int> added,
+        ArrayView<byte> zero,
         ArrayView<float> scales,
         ArrayView<int> sums,
         ArrayView<byte> bytes,
         ConvGeometry shape,
-        int outside,
+        int flip,
         float zeroPoint,
         float lowest,
         float highest,
-        SpecializedValue<int> storesBytes,
+        int stores,
         SpecializedValue<int> isWide,
         SpecializedValue<int> tileM,
         SpecializedValue<int> tileN,
@@ -95,6 +97,8 @@ internal static class IntegerConvolution
         int channelStart = Grid.IdxY * tileM;
         int pixelStart = Grid.IdxX * tileN;
         PatchOrigin origin = Patch.Locate(shape, pixelStart + (thread % tileN), group, isWide);
+        int zeroByte = zero[0] ^ flip;
+        int outside = zeroByte * 0x01010101;
         Loop.Unroll();
         for (int i = 0; i < regM * regN; i++) results[i] = 0;
         int tapCount = weights.IntLength / (shape.Groups * shape.PaddedOutChannels);
@@ -151,18 +155,88 @@ internal static class IntegerConvolution
                     channel += group * shape.OutChannels;
                     int image = pixel / outPixels;
                     int at = (((image * shape.Groups * shape.OutChannels) + channel) * outPixels) + pixel - (image * outPixels);
-                    int sum = results[(i * regN) + j] + added[channel];
-                    if (storesBytes == 1)
-                    {
-                        float value = MathF.Round((float)sum * scales[channel]) + zeroPoint;
-                        bytes[at] = (byte)(int)MathF.Min(MathF.Max(value, lowest), highest);
-                    }
-                    else
-                    {
-                        sums[at] = sum;
-                    }
+                    int sum = results[(i * regN) + j] + added[2 * channel] - (zeroByte * added[(2 * channel) + 1]);
+                    if (stores == 0) sums[at] = sum;
+                    if (stores == 1) sums[at] = BitConverter.SingleToInt32Bits((float)sum);
+                    if (stores == 2) bytes[at] = Requantize(sum, scales[channel], zeroPoint, lowest, highest);
                 }
             }
         }
+    }
+
+    /// <summary>
+    /// Sums over few taps, one thread per result: pixels along x, output channels along y, images along z. For layers with a channel or
+    /// two in a group, whose words would be mostly empty.
+    /// </summary>
+    /// <param name="x">Bytes, [image][channel][row][column].</param>
+    /// <param name="weights">[output channel][channel of the group][row][column].</param>
+    /// <param name="bias">Per output channel.</param>
+    /// <param name="zero">Zero point of <paramref name="x"/>, one byte.</param>
+    /// <param name="scales">Per output channel: what a sum is multiplied with before it is rounded to a byte.</param>
+    /// <param name="sums">Sums, or the bits of floats; any memory for bytes.</param>
+    /// <param name="bytes">Bytes; any memory for sums.</param>
+    /// <param name="shape">Sizes, channels those of a group.</param>
+    /// <param name="flip">0x80 when the bytes of <paramref name="x"/> are signed, else 0.</param>
+    /// <param name="zeroPoint">Zero point of the result.</param>
+    /// <param name="lowest">Lowest byte: -128 or 0.</param>
+    /// <param name="highest">Highest byte: 127 or 255.</param>
+    /// <param name="stores">0 to store sums, 1 to store them as floats, 2 to store bytes of another scale.</param>
+    [Kernel]
+    public static void Direct(
+        ArrayView<byte> x,
+        ArrayView<int> weights,
+        ArrayView<int> bias,
+        ArrayView<byte> zero,
+        ArrayView<float> scales,
+        ArrayView<int> sums,
+        ArrayView<byte> bytes,
+        ConvGeometry shape,
+        int flip,
+        float zeroPoint,
+        float lowest,
+        float highest,
+        int stores)
+    {
+        int pixel = (Grid.IdxX * Group.DimX) + Group.IdxX;
+        int outPixels = shape.OutHeight * shape.OutWidth;
+        int channel = Grid.IdxY;
+        if (pixel < outPixels)
+        {
+            int row = pixel / shape.OutWidth;
+            int top = (row * shape.StrideY) - shape.PadTop;
+            int left = ((pixel - (row * shape.OutWidth)) * shape.StrideX) - shape.PadLeft;
+            int group = channel / shape.OutChannels;
+            int zeroByte = zero[0] ^ flip;
+            int sum = bias[channel];
+            int tap = channel * shape.InChannels * shape.KernelHeight * shape.KernelWidth;
+            int plane = ((Grid.IdxZ * shape.Groups) + group) * shape.InChannels * shape.InHeight * shape.InWidth;
+            for (int c = 0; c < shape.InChannels; c++)
+            {
+                for (int ky = 0; ky < shape.KernelHeight; ky++)
+                {
+                    int y = top + (ky * shape.DilationY);
+                    for (int kx = 0; kx < shape.KernelWidth; kx++)
+                    {
+                        int column = left + (kx * shape.DilationX);
+                        if (y >= 0 && y < shape.InHeight && column >= 0 && column < shape.InWidth)
+                            sum += ((x[plane + (y * shape.InWidth) + column] ^ flip) - zeroByte) * weights[tap];
+                        tap++;
+                    }
+                }
+
+                plane += shape.InHeight * shape.InWidth;
+            }
+
+            int at = (((Grid.IdxZ * Grid.DimY) + channel) * outPixels) + pixel;
+            if (stores == 0) sums[at] = sum;
+            if (stores == 1) sums[at] = BitConverter.SingleToInt32Bits((float)sum);
+            if (stores == 2) bytes[at] = Requantize(sum, scales[channel], zeroPoint, lowest, highest);
+        }
+    }
+
+    private static byte Requantize(int sum, float scale, float zeroPoint, float lowest, float highest)
+    {
+        float value = MathF.Round((float)sum * scale) + zeroPoint;
+        return (byte)(int)MathF.Min(MathF.Max(value, lowest), highest);
     }
 }

@@ -11,6 +11,7 @@ internal sealed class DeviceIntegerLayerRun : IntegerLayerRun
     private readonly ComputeDevice _device;
     private readonly DeviceOperands _operands;
     private readonly DeviceView<byte> _input;
+    private readonly DeviceView<byte> _zeroPoint;
     private readonly DeviceView<int> _output;
     private readonly DeviceIntegerConv _conv;
     private readonly DeviceLaunch _launch;
@@ -25,10 +26,11 @@ internal sealed class DeviceIntegerLayerRun : IntegerLayerRun
         using Lock.Scope turn = device.Gate.EnterScope();
         try
         {
-            _conv = _operands.Keep(kernel.Prepare(device, layer.Shape, layer.Weights, layer.Bias, layer.IsSigned, layer.ZeroPoint));
+            _conv = _operands.Keep(kernel.Prepare(device, layer.Shape, layer.Weights, layer.Bias, layer.IsSigned));
             _input = _operands.Upload(layer.Input);
+            _zeroPoint = _operands.Upload<byte>([(byte)layer.ZeroPoint]);
             _output = _operands.Keep(device.Allocate((long)sizeof(int) * layer.Shape.Batch * layer.OutputsPerImage)).View<int>();
-            _launch = _operands.Keep(_conv.Bind(_input, _output));
+            _launch = _operands.Keep(_conv.Bind(_input, _zeroPoint, IntegerConvOutput.Sums(_output)));
         }
         catch
         {
@@ -48,8 +50,8 @@ internal sealed class DeviceIntegerLayerRun : IntegerLayerRun
         using (var operands = new DeviceOperands(_device))
         using (_device.Gate.EnterScope())
         {
-            DeviceView<byte> output = _output.Buffer.View<byte>(0, _output.Length);
-            DeviceLaunch launch = operands.Keep(_conv.Bind(_input, operands.Upload<float>(Layer.Scales), zeroPoint, isSigned, output));
+            DeviceView<byte> output = _output.As<byte>(_output.Length);
+            DeviceLaunch launch = operands.Keep(_conv.Bind(_input, _zeroPoint, IntegerConvOutput.Requantized(output, operands.Upload<float>(Layer.Scales), zeroPoint, isSigned)));
             bytes = operands.Run(launch, output, UnwrittenByte);
         }
 

@@ -51,8 +51,16 @@ internal sealed class DeviceOperands(ComputeDevice device) : IDisposable
     {
         using Lock.Scope turn = device.Gate.EnterScope();
         Keep(launch).Run();
-        var values = new T[target.Length];
-        target.Buffer.Read(MemoryMarshal.AsBytes(values.AsSpan()), Start(target));
+        return Read(target);
+    }
+
+    /// <summary>What is in a view.</summary>
+    public T[] Read<T>(DeviceView<T> view)
+        where T : unmanaged
+    {
+        using Lock.Scope turn = device.Gate.EnterScope();
+        var values = new T[view.Length];
+        view.Buffer.Read(MemoryMarshal.AsBytes(values.AsSpan()), Start(view));
         return values;
     }
 
@@ -65,8 +73,7 @@ internal sealed class DeviceOperands(ComputeDevice device) : IDisposable
         Array.Fill(values, unwritten);
         target.Buffer.Write(MemoryMarshal.AsBytes(values.AsSpan()), Start(target));
         launch.Run();
-        target.Buffer.Read(MemoryMarshal.AsBytes(values.AsSpan()), Start(target));
-        return values;
+        return Read(target);
     }
 
     /// <inheritdoc/>

@@ -9,8 +9,8 @@ internal sealed class GraphLowering
     private static readonly Dictionary<string, Func<NodeView, Operation?>> Builders = new(StringComparer.Ordinal)
     {
         ["Conv"] = LayerLowering.Conv,
-        ["Gemm"] = LayerLowering.Gemm,
-        ["MatMul"] = LayerLowering.MatMul,
+        ["Gemm"] = view => LayerLowering.Gemm(view) ?? ProductLowering.Gemm(view),
+        ["MatMul"] = view => LayerLowering.MatMul(view) ?? ProductLowering.MatMul(view),
         ["Relu"] = ElementwiseLowering.Relu,
         ["Clip"] = ElementwiseLowering.Clip,
         ["LeakyRelu"] = ElementwiseLowering.LeakyRelu,

@@ -1,3 +1,4 @@
+using CoInference.Kernels.Gpu.Layers;
 using CoInference.Kernels.Tensors;
 
 namespace CoInference.Runtime.Execution;
@@ -17,6 +18,13 @@ internal sealed class ConvertOperation(string node) : Operation(node, "Cast")
         int count = Inputs[0].Shape.Count;
         return new PreparedStep(buffers => new ConvertStep(count, buffers));
     }
+
+    public override bool HasKernelsOfItsTypes => true;
+
+    public override StepVariant? OnDevice(PlanContext context) => DeviceStep(context, "gpu.convert");
+
+    public override PreparedStep PrepareOnDevice(StepVariant variant, bool randomWeights) => new(buffers =>
+        new LaunchStep(DeviceOperators.ConvertToFloat(variant.Device!.Device, buffers.DeviceInputs[0].As<int>(Inputs[0].Shape.Count), buffers.DeviceOutputs[0])));
 
     private sealed unsafe class ConvertStep(int count, StepBuffers buffers) : Step
     {

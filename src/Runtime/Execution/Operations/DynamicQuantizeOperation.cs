@@ -1,3 +1,5 @@
+using CoInference.Kernels.Gpu;
+using CoInference.Kernels.Gpu.Layers;
 using CoInference.Kernels.Simd.Quantized;
 using CoInference.Kernels.Tensors;
 
@@ -15,6 +17,22 @@ internal sealed class DynamicQuantizeOperation(string node) : Operation(node, "D
     {
         int count = Inputs[0].Shape.Count;
         return new PreparedStep(buffers => new DynamicQuantizeStep(count, buffers));
+    }
+
+    public override bool HasKernelsOfItsTypes => true;
+
+    public override StepVariant? OnDevice(PlanContext context) => DeviceStep(context, "gpu.quantize-range");
+
+    public override PreparedStep PrepareOnDevice(StepVariant variant, bool randomWeights)
+    {
+        ComputeDevice device = variant.Device!.Device;
+        return new PreparedStep(buffers =>
+        {
+            var ranges = new DeviceRanges(device, buffers.DeviceInputs[0], images: 1, channels: 1, perChannel: false);
+            DeviceLaunch quantize = DeviceOperators.QuantizeRange(
+                device, buffers.DeviceInputs[0], ranges.Minimum, ranges.Maximum, buffers.DeviceOutputs[0].As<byte>(Inputs[0].Shape.Count), buffers.DeviceOutputs[1], buffers.DeviceOutputs[2].As<byte>(1));
+            return new LaunchStep([ranges.Launch, quantize]) { Memory = ranges };
+        });
     }
 
     private sealed unsafe class DynamicQuantizeStep(int count, StepBuffers buffers) : Step

@@ -1,3 +1,5 @@
+using CoInference.Kernels.Gpu;
+using CoInference.Kernels.Gpu.Layers;
 using CoInference.Kernels.Registry;
 using CoInference.Kernels.Simd.Quantized;
 using CoInference.Kernels.Tensors;
@@ -33,6 +35,23 @@ internal sealed class IntegerConvOperation(string node, string op, ConvShape sha
         var kernel = new IntegerConv(shape, weights());
         long bytes = shape.MultiplyAdds / 8;
         return new PreparedStep(buffers => new IntegerConvStep(this, kernel, bytes, buffers), _ => kernel.ScratchBytes);
+    }
+
+    public override bool HasKernelsOfItsTypes => true;
+
+    public override StepVariant? OnDevice(PlanContext context) => 
+        DeviceIntegerLayer.Choose(context.Device!, shape, weights()) is { } kernel ? DeviceStep(context, kernel.Name) : null;
+
+    public override PreparedStep PrepareOnDevice(StepVariant variant, bool randomWeights)
+    {
+        var layer = new DeviceIntegerLayer(variant.Device!.Device, shape, weights(), [], Inputs[0].Type == ElementType.Int8);
+        DeviceView<byte> zero = layer.Constants<byte>(0);
+        return new PreparedStep(
+            buffers => new LaunchStep(layer.Conv.Bind(
+                buffers.DeviceInputs[0].As<byte>(Inputs[0].Shape.Count),
+                Inputs.Count > 1 ? buffers.DeviceInputs[1].As<byte>(1) : zero,
+                StoresFloats ? IntegerConvOutput.Floats(buffers.DeviceOutputs[0]) : IntegerConvOutput.Sums(buffers.DeviceOutputs[0].As<int>(Outputs[0].Shape.Count)))),
+            Weights: layer);
     }
 
     private sealed unsafe class IntegerConvStep(IntegerConvOperation operation, IntegerConv kernel, long bytes, StepBuffers buffers)

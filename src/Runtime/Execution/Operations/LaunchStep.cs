@@ -8,6 +8,9 @@ internal sealed class LaunchStep(params DeviceLaunch[] launches) : Step, IDispos
     /// <summary>The kernels in order.</summary>
     public IReadOnlyList<DeviceLaunch> Launches => launches;
 
+    /// <summary>What the kernels work in besides their operands, freed with the step; null for nothing.</summary>
+    public IDisposable? Memory { get; init; }
+
     public override void Run()
     {
         foreach (DeviceLaunch launch in launches) launch.Run();
@@ -24,5 +27,6 @@ internal sealed class LaunchStep(params DeviceLaunch[] launches) : Step, IDispos
     public void Dispose()
     {
         foreach (DeviceLaunch launch in launches) launch.Dispose();
+        Memory?.Dispose();
     }
 }

@@ -1,3 +1,5 @@
+using CoInference.Kernels.Gpu;
+using CoInference.Kernels.Gpu.Layers;
 using CoInference.Kernels.Simd.Quantized;
 using CoInference.Kernels.Tensors;
 
@@ -19,11 +21,34 @@ internal sealed class QuantizeOperation(string node, string op, ByteScales scale
 
     public override PreparedStep Prepare(StepVariant variant, bool randomWeights) => new(buffers => new QuantizeStep(this, scales, buffers));
 
+    public override bool HasKernelsOfItsTypes => true;
+
+    public override StepVariant? OnDevice(PlanContext context) => DeviceStep(context, Quantizes ? "gpu.quantize" : "gpu.dequantize");
+
+    public override PreparedStep PrepareOnDevice(StepVariant variant, bool randomWeights)
+    {
+        ComputeDevice device = variant.Device!.Device;
+        int count = Inputs[0].Shape.Count, channels = scales.Scales.Length;
+        // Scales, then the bits of the zero points.
+        DeviceBuffer constants = DeviceMemory.Upload<float>(device, [.. scales.Scales, .. scales.ZeroPoints.Select(BitConverter.Int32BitsToSingle)]);
+        DeviceView<float> factors = constants.View<float>(0, channels);
+        DeviceView<int> zeroPoints = constants.View<int>(channels, channels);
+        return new PreparedStep(
+            buffers => new LaunchStep(Quantizes
+                ? DeviceOperators.Quantize(device, buffers.DeviceInputs[0], factors, zeroPoints, buffers.DeviceOutputs[0].As<byte>(count), scales.Inner, IsSigned)
+                : DeviceOperators.Dequantize(device, buffers.DeviceInputs[0].As<byte>(count), factors, zeroPoints, buffers.DeviceOutputs[0], scales.Inner, IsSigned)),
+            Weights: constants);
+    }
+
+    private bool Quantizes => Inputs[0].Type == ElementType.Float32;
+
+    private bool IsSigned => Inputs[0].Type == ElementType.Int8 || Outputs[0].Type == ElementType.Int8;
+
     private sealed unsafe class QuantizeStep(QuantizeOperation operation, ByteScales scales, StepBuffers buffers)
         : PartitionedStep(buffers.Workers, operation.Inputs[0].Shape.Count / scales.Inner, StepCost.Bytes(operation))
     {
-        private readonly bool _quantizes = operation.Inputs[0].Type == ElementType.Float32;
-        private readonly bool _isSigned = operation.Inputs[0].Type == ElementType.Int8 || operation.Outputs[0].Type == ElementType.Int8;
+        private readonly bool _quantizes = operation.Quantizes;
+        private readonly bool _isSigned = operation.IsSigned;
         private readonly byte* _input = (byte*)buffers.Inputs[0];
         private readonly byte* _output = (byte*)buffers.Outputs[0];
 

@@ -1,4 +1,6 @@
 using CoInference.Kernels.Devices;
+using CoInference.Kernels.Gpu;
+using CoInference.Kernels.Gpu.Layers;
 using CoInference.Kernels.Registry;
 using CoInference.Kernels.Simd.Quantized;
 using CoInference.Kernels.Tensors;
@@ -35,6 +37,24 @@ internal sealed class QuantizedConvOperation(string node, string op, ConvShape s
     {
         var kernel = new IntegerConv(shape, weights());
         return new PreparedStep(buffers => new QuantizedConvStep(this, kernel, buffers), _ => kernel.ScratchBytes);
+    }
+
+    public override bool HasKernelsOfItsTypes => true;
+
+    public override StepVariant? OnDevice(PlanContext context) =>
+        DeviceIntegerLayer.Choose(context.Device!, shape, weights()) is { } kernel ? DeviceStep(context, kernel.Name) : null;
+
+    public override PreparedStep PrepareOnDevice(StepVariant variant, bool randomWeights)
+    {
+        var layer = new DeviceIntegerLayer(variant.Device!.Device, shape, weights(), requantization.Bias, Inputs[0].Type == ElementType.Int8);
+        DeviceView<byte> zeroPoint = layer.Constants((byte)requantization.InputZeroPoint);
+        DeviceView<float> scales = layer.Constants<float>(requantization.Scales);
+        return new PreparedStep(
+            buffers => new LaunchStep(layer.Conv.Bind(
+                buffers.DeviceInputs[0].As<byte>(Inputs[0].Shape.Count),
+                zeroPoint,
+                IntegerConvOutput.Requantized(buffers.DeviceOutputs[0].As<byte>(Outputs[0].Shape.Count), scales, requantization.OutputZeroPoint, Outputs[0].Type == ElementType.Int8))),
+            Weights: layer);
     }
 
     private ConvShape Shape => shape;
