@@ -6,7 +6,7 @@
 // 'channel' removes channels where they cost least for the time they save, until the network is predicted to be SPEEDUP times as
 // fast; what each group costs and saves alone is measured first.
 // 'plan' takes the sparsity of each group from a plan file, as 'coinference search' writes it; the other two remove a share of
-// all weights, divided among the layers by layer-adaptive magnitude. LR is the highest learning rate, by default 0.02.
+// all weights, divided among the layers by the error that their loss leaves. LR is the highest learning rate, by default 0.02.
 // 'correlation' asks whether the accuracy that a search judges by, after the re-fit, ranks random plans as fine-tuning does.
 // Each finished case is a JSON file in FOLDER, and an interrupted fine-tuning has its checkpoint there: the same command goes on.
 using System.Globalization;

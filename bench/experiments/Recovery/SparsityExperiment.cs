@@ -11,9 +11,12 @@ namespace CoInference.Bench.Recovery;
 /// <summary>One pruned network: what it gains in time, and what it loses at each stage of its recovery.</summary>
 internal static class SparsityExperiment
 {
-    /// <summary>A share of all weights, divided among the layers by layer-adaptive magnitude.</summary>
+    /// <summary>A share of all weights, divided among the layers by the error that their loss leaves.</summary>
     public static string Run(Laboratory laboratory, WeightForm form, double sparsity, int epochs) =>
-        Run(laboratory, LayerAdaptiveAllocation.Decide(laboratory.Graph, laboratory.Pruner.Groups(form), sparsity, CpuFeatures.ChannelBlock), epochs);
+        Run(
+            laboratory,
+            laboratory.Pruner.Allocate(form, sparsity) ?? LayerAdaptiveAllocation.Decide(laboratory.Graph, laboratory.Pruner.Groups(form), sparsity, CpuFeatures.ChannelBlock),
+            epochs);
 
     /// <summary>Given decisions.</summary>
     public static string Run(Laboratory laboratory, IReadOnlyList<GroupDecision> decisions, int epochs)

@@ -53,7 +53,7 @@ internal abstract class TrainingVerb : Verb
     public float? Clip { get; set; }
 
     /// <summary>Augmentation.</summary>
-    [Option("augment", MetaValue = "LIST", HelpText = "Changes of training images: none, or a list of shift=N, mirror, flip; by default what suits the data set.")]
+    [Option("augment", MetaValue = "LIST", HelpText = "Changes of training images: none, or a list of shift=N, mirror, flip, mix; by default what suits the data set.")]
     public string? Augment { get; set; }
 
     /// <summary>Frozen part.</summary>

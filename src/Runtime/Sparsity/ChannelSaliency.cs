@@ -14,6 +14,7 @@ internal sealed class ChannelSaliency
     private readonly WorkerSet _workers;
     private readonly TaylorImportance? _taylor;
     private readonly Dictionary<string, LayerStatistics> _statistics = new(StringComparer.Ordinal);
+    private readonly Dictionary<(string Layer, int UnitChannels), float[]?> _unitImportance = [];
     private readonly Dictionary<string, double[]> _tapFactors = new(StringComparer.Ordinal);
 
     /// <summary>Creates an empty ranking.</summary>
@@ -31,6 +32,20 @@ internal sealed class ChannelSaliency
 
     /// <summary>What a squared weight is worth at each tap (kernel row, kernel column, input channel); null when nothing was observed.</summary>
     public double[]? TapFactors(string layer) => _tapFactors.GetValueOrDefault(layer);
+
+    /// <summary>
+    /// The importance of each unit of a layer once the weights that are left are re-fitted, [run of output channels][tap]; null when
+    /// the layer was not observed so, or is too large.
+    /// </summary>
+    public float[]? UnitImportance(string layer, int unitChannels)
+    {
+        if (_unitImportance.TryGetValue((layer, unitChannels), out float[]? known)) return known;
+        float[]? importance = _statistics.TryGetValue(layer, out LayerStatistics? statistics) ? UnitElimination.Importance(statistics, unitChannels, _workers) : null;
+        return _unitImportance[(layer, unitChannels)] = importance;
+    }
+
+    /// <summary>Output variance of a layer, the scale of what its units cost; null when it was not observed.</summary>
+    public double? OutputEnergy(string layer) => _statistics.GetValueOrDefault(layer)?.OutputEnergy();
 
     /// <summary>For each space its channels from the most to the least important.</summary>
     public Dictionary<ChannelSpace, int[]> Rank(IEnumerable<ChannelSpace> spaces)
@@ -53,7 +68,7 @@ internal sealed class ChannelSaliency
             ranking.Add(space, Enumerable.Range(0, space.Channels).OrderByDescending(channel => scores[channel]).ToArray());
         }
 
-        foreach (LayerStatistics statistics in _statistics.Values) statistics.DropInverse();
+        foreach (LayerStatistics statistics in _statistics.Values) statistics.Compact();
         return ranking;
     }
 

@@ -90,8 +90,21 @@ internal sealed class LayerStatistics
         return factors;
     }
 
-    /// <summary>Frees the inverse once the ranking is made.</summary>
-    public void DropInverse() => Inverse = null;
+    /// <summary>The lower triangle of <see cref="Inverse"/>, row by row; null before <see cref="Compact"/>.</summary>
+    public float[]? CompactInverse { get; private set; }
+
+    /// <summary>Keeps no more of the inverse than <see cref="CompactInverse"/>: channels are ranked once, units of a layer perhaps never.</summary>
+    public void Compact()
+    {
+        if (Inverse is not { } inverse) return;
+        CompactInverse = new float[Taps * (Taps + 1) / 2];
+        for (int row = 0, at = 0; row < Taps; row++)
+        {
+            for (int column = 0; column <= row; column++) CompactInverse[at++] = (float)inverse[(row * Taps) + column];
+        }
+
+        Inverse = null;
+    }
 
     private double[]? Invert(float[] rows, int count, WorkerSet workers)
     {

@@ -104,6 +104,43 @@ public sealed class Pruner
         return pruned;
     }
 
+    /// <summary>
+    /// Divides a sparsity of the whole network among the groups of blocks or single weights: those units go first whose loss raises
+    /// the squared error of their layer's output least, as a share of that output, for each weight that goes.
+    /// </summary>
+    /// <param name="form">Blocks or single weights.</param>
+    /// <param name="sparsity">Share of all weights of the groups to remove, 0 to below 1.</param>
+    /// <returns>One decision per group; null when a layer's errors are not known: without calibration, by another importance, or beyond a size.</returns>
+    /// <exception cref="ArgumentException">The form is that of channels.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The sparsity is out of range.</exception>
+    public IReadOnlyList<GroupDecision>? Allocate(WeightForm form, double sparsity)
+    {
+        if (form == WeightForm.Dense) throw new ArgumentException("Channels are not divided among groups; expected blocks or single weights.", nameof(form));
+        if (!(sparsity is >= 0 and < 1)) throw new ArgumentOutOfRangeException(nameof(sparsity), sparsity, "A sparsity of all weights lies between 0 and below 1.");
+        IReadOnlyList<PrunableGroup> groups = Groups(form);
+        var costs = new List<(double Cost, int Group)>();
+        for (int group = 0; group < groups.Count; group++)
+        {
+            PrunableGroup layer = groups[group];
+            if (_saliency.UnitImportance(layer.Name, form == WeightForm.Block ? _options.BlockChannels : 1) is not { } importance) return null;
+            double scale = (double)layer.Units / layer.Layers[0].Shape.WeightCount / Math.Max(_saliency.OutputEnergy(layer.Name)!.Value, double.Epsilon);
+            foreach (float cost in importance) costs.Add((cost * scale, group));
+        }
+
+        costs.Sort();
+        double left = sparsity * groups.Sum(group => (double)group.Layers[0].Shape.WeightCount);
+        var removed = new int[groups.Count];
+        foreach ((_, int group) in costs)
+        {
+            double weights = (double)groups[group].Layers[0].Shape.WeightCount / groups[group].Units;
+            if (left < weights / 2) break;
+            left -= weights;
+            removed[group]++;
+        }
+
+        return [.. groups.Select((group, index) => group.Decide((double)removed[index] / group.Units))];
+    }
+
     private Graph Prune(IReadOnlyList<GroupDecision> decisions, out Dictionary<ChannelSpace, int[]> kept, out HashSet<string> masked)
     {
         ArgumentNullException.ThrowIfNull(decisions);
@@ -175,6 +212,8 @@ public sealed class Pruner
         bool isOriginal = _graph.Initializers.GetValueOrDefault(node.Inputs[1]) == weights;
         if (isOriginal && _unitOrders.TryGetValue((node.Name, unitChannels), out int[]? known)) return known;
         int outputs = weights.Shape[outputsLast ? 1 : 0], taps = weights.Count / outputs;
+        if (isOriginal && _saliency.UnitImportance(node.Name, unitChannels) is { } importance)
+            return _unitOrders[(node.Name, unitChannels)] = WeightMask.Rank(InTensorOrder(node, weights, importance, taps));
         double[]? factors = TapFactors(node, taps, kept);
         ReadOnlySpan<float> values = weights.Values<float>(), given = scores is null ? [] : scores.Values<float>();
         var saliency = new float[values.Length];
@@ -189,9 +228,23 @@ public sealed class Pruner
             }
         }
 
-        int[] order = WeightMask.Rank(saliency, outputs, unitChannels);
+        int[] order = WeightMask.Rank(WeightMask.Importance(saliency, outputs, unitChannels));
         if (isOriginal) _unitOrders[(node.Name, unitChannels)] = order;
         return order;
+    }
+
+    /// <summary>Rows of taps in the order of the layer's ONNX tensor, from those in the order kernel row, kernel column, input channel.</summary>
+    private static float[] InTensorOrder(Node node, Tensor weights, float[] importance, int taps)
+    {
+        int positions = node.OpType == "Conv" ? weights.Count / weights.Shape[0] / weights.Shape[1] : 1, channels = taps / positions;
+        var ordered = new float[importance.Length];
+        for (int i = 0; i < ordered.Length; i++)
+        {
+            (int run, int tap) = Math.DivRem(i, taps);
+            ordered[i] = importance[(run * taps) + (tap % positions * channels) + (tap / positions)];
+        }
+
+        return ordered;
     }
 
     /// <summary>What a squared weight is worth at each tap of a layer whose input may have lost channels; taps in the order of its ONNX tensor.</summary>

@@ -14,11 +14,11 @@ internal static class WeightMask
     public static int Units(ConvShape shape, WeightForm form, int blockChannels) =>
         form == WeightForm.Block ? Blocks(shape.OutChannels, blockChannels) * (shape.WeightCount / shape.OutChannels) : shape.WeightCount;
 
-    /// <summary>The units of a layer from the least to the most important.</summary>
+    /// <summary>The importance of each unit of a layer, [run of output channels][tap]: that of its weights together.</summary>
     /// <param name="saliency">Importance of each weight, [outputs, taps].</param>
     /// <param name="outputs">Output channels.</param>
     /// <param name="unitChannels">Output channels per unit: the block size, or 1 for single weights.</param>
-    public static int[] Rank(ReadOnlySpan<float> saliency, int outputs, int unitChannels)
+    public static float[] Importance(ReadOnlySpan<float> saliency, int outputs, int unitChannels)
     {
         int taps = saliency.Length / outputs;
         var importance = new float[Blocks(outputs, unitChannels) * taps];
@@ -29,6 +29,13 @@ internal static class WeightMask
             for (int tap = 0; tap < taps; tap++) unit[tap] += row[tap];
         }
 
+        return importance;
+    }
+
+    /// <summary>The units of a layer from the least to the most important.</summary>
+    /// <param name="importance">Importance of each unit; sorted.</param>
+    public static int[] Rank(float[] importance)
+    {
         var order = new int[importance.Length];
         for (int i = 0; i < order.Length; i++) order[i] = i;
         Array.Sort(importance, order);

@@ -16,9 +16,10 @@ public sealed record ClassificationLoss(float LabelSmoothing = 0, float Distilla
     /// <param name="labels">Class of each image.</param>
     /// <param name="teacher">The teacher's scores, as long as <paramref name="logits"/>; empty without distillation.</param>
     /// <param name="gradients">Receives the gradient with respect to the scores.</param>
+    /// <param name="mixed">With what the images are mixed; the default for nothing.</param>
     /// <returns>The mean loss, and how many images have their largest score at the label.</returns>
     /// <exception cref="ArgumentException">Lengths do not fit.</exception>
-    public (double Loss, int Correct) Measure(ReadOnlySpan<float> logits, ReadOnlySpan<int> labels, ReadOnlySpan<float> teacher, Span<float> gradients)
+    public (double Loss, int Correct) Measure(ReadOnlySpan<float> logits, ReadOnlySpan<int> labels, ReadOnlySpan<float> teacher, Span<float> gradients, MixedLabels mixed = default)
     {
         bool distils = Distillation > 0;
         if (labels.Length == 0 || logits.Length % labels.Length != 0 || gradients.Length != logits.Length || (distils && teacher.Length != logits.Length))
@@ -37,7 +38,7 @@ public sealed record ClassificationLoss(float LabelSmoothing = 0, float Distilla
             double scale = LogSumExp(row, 1);
             for (int c = 0; c < classes; c++)
             {
-                float target = (LabelSmoothing / classes) + (c == labels[image] ? 1 - LabelSmoothing : 0);
+                float target = (LabelSmoothing / classes) + ((1 - LabelSmoothing) * mixed.Share(image, labels[image], c));
                 loss -= hard * target * (row[c] - scale);
                 gradient[c] = hard * (probabilities[c] - target) / labels.Length;
             }
@@ -64,5 +65,21 @@ public sealed record ClassificationLoss(float LabelSmoothing = 0, float Distilla
         double largest = TensorPrimitives.Max(scores) / temperature, sum = 0;
         foreach (float score in scores) sum += Math.Exp((score / temperature) - largest);
         return largest + Math.Log(sum);
+    }
+}
+
+/// <summary>What each image of a batch is mixed with.</summary>
+/// <param name="labels">Class of the other image.</param>
+/// <param name="shares">Share that an image keeps of itself.</param>
+public readonly ref struct MixedLabels(ReadOnlySpan<int> labels, ReadOnlySpan<float> shares)
+{
+    private readonly ReadOnlySpan<int> _labels = labels;
+    private readonly ReadOnlySpan<float> _shares = shares;
+
+    /// <summary>Share of a class in an image.</summary>
+    internal float Share(int image, int label, int c)
+    {
+        if (_shares.IsEmpty) return c == label ? 1 : 0;
+        return (c == label ? _shares[image] : 0) + (c == _labels[image] ? 1 - _shares[image] : 0);
     }
 }

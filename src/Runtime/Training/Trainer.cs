@@ -28,7 +28,8 @@ public sealed class Trainer : IDisposable
     private readonly Session? _teacher;
     private readonly TrainingCheckpoint _position;
     private readonly float[] _table, _logits, _gradients, _teacherImages, _teacherLogits;
-    private readonly int[] _labels, _order;
+    private readonly int[] _labels, _otherLabels, _order;
+    private readonly float[] _shares;
     private readonly int _steps;
     private readonly Stopwatch _training = new();
     private long _trainedImages;
@@ -67,6 +68,7 @@ public sealed class Trainer : IDisposable
         _steps = train.Count / options.BatchSize;
         _order = new int[train.Count];
         _labels = new int[options.BatchSize];
+        (_otherLabels, _shares) = options.Augmentation.Mixes ? (new int[options.BatchSize], new float[options.BatchSize]) : ([], []);
         _logits = new float[options.BatchSize * _network.Classes];
         _gradients = new float[_logits.Length];
         _teacherImages = _teacherLogits = [];
@@ -149,9 +151,10 @@ public sealed class Trainer : IDisposable
         int first = _position.Step * _options.BatchSize;
         for (int i = 0; i < _labels.Length; i++) _labels[i] = _train.Labels[_order[first + i]];
         _network.Workers.Run(new LoadWork(this, first), LoadParts);
+        if (_options.Augmentation.Mixes) _network.Workers.Run(new MixWork(this, first), LoadParts);
         _network.Forward(_logits);
         if (_teacher is not null) AskTeacher();
-        (double loss, int correct) = _options.Loss.Measure(_logits, _labels, _teacherLogits, _gradients);
+        (double loss, int correct) = _options.Loss.Measure(_logits, _labels, _teacherLogits, _gradients, new MixedLabels(_otherLabels, _shares));
         if (!double.IsFinite(loss))
             throw new InvalidDataException($"Training diverged in epoch {_position.Epoch + 1}: the loss is no longer a number. A lower learning rate or a longer warm-up may help.");
         _network.Backward(_gradients);
@@ -238,6 +241,27 @@ public sealed class Trainer : IDisposable
         $"zeros {(_options.KeepsZeros ? "kept" : "free")}" + (_options.Frozen is null ? "" : $", frozen to {_options.Frozen}"),
         string.Create(CultureInfo.InvariantCulture, $"seed {_options.Seed}"),
         $"vectors {CpuFeatures.Widest}");
+
+    // Image i with image n - 1 - i; one in the middle stays as it is.
+    private sealed class MixWork(Trainer trainer, int first) : IParallelWork
+    {
+        public void Execute(int part)
+        {
+            int batch = trainer._options.BatchSize, pairs = batch / 2;
+            (int channels, int height, int width) = (trainer._train.Channels, trainer._train.Height, trainer._train.Width);
+            for (int i = pairs * part / LoadParts; i < pairs * (part + 1) / LoadParts; i++)
+            {
+                int other = batch - 1 - i;
+                SplitMix64 random = trainer.Source(-2 - first - i);
+                float share = Augmentation.Mix(trainer._network.Images, i, other, (channels, height, width), ref random);
+                (trainer._shares[i], trainer._shares[other]) = (share, share);
+                (trainer._otherLabels[i], trainer._otherLabels[other]) = (trainer._labels[other], trainer._labels[i]);
+            }
+
+            if (part != 0 || batch % 2 == 0) return;
+            (trainer._shares[pairs], trainer._otherLabels[pairs]) = (1, trainer._labels[pairs]);
+        }
+    }
 
     private sealed class LoadWork(Trainer trainer, int first) : IParallelWork
     {

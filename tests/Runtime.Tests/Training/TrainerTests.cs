@@ -19,7 +19,7 @@ public sealed class TrainerTests : IDisposable
     public void A_stopped_and_resumed_run_ends_with_the_same_bits(OptimizerKind optimizer)
     {
         ImageSet train = Shapes.Load(Split.Train, 320);
-        TrainerOptions options = Options(optimizer);
+        TrainerOptions options = Options(optimizer) with { Augmentation = Augmentation.Cifar with { Mixes = optimizer == OptimizerKind.Sgd } };
         byte[] whole = Train(train, options);
 
         // Stopped in the middle of the second epoch, then again right at the start, with other numbers of threads.
@@ -113,25 +113,28 @@ public sealed class TrainerTests : IDisposable
     }
 
     [Theory]
-    [InlineData(0f, 0f)]
-    [InlineData(0.1f, 0f)]
-    [InlineData(0.1f, 0.6f)]
-    [InlineData(0f, 1f)]
-    public void The_gradient_of_the_loss_is_its_slope(float smoothing, float distillation)
+    [InlineData(0f, 0f, false)]
+    [InlineData(0.1f, 0f, false)]
+    [InlineData(0.1f, 0.6f, false)]
+    [InlineData(0f, 1f, false)]
+    [InlineData(0.1f, 0.6f, true)]
+    public void The_gradient_of_the_loss_is_its_slope(float smoothing, float distillation, bool isMixed)
     {
         var random = new Random(3);
         float[] logits = [.. Enumerable.Range(0, 12).Select(_ => (float)(4 * random.NextDouble()))], teacher = [.. logits.Select(_ => (float)(4 * random.NextDouble()))];
         var loss = new ClassificationLoss(smoothing, distillation, 3);
         float[] gradients = new float[12], unused = new float[12];
-        loss.Measure(logits, [1, 3, 0], teacher, gradients);
+        int[] others = [2, 3, 1];
+        float[] shares = isMixed ? [0.75f, 0.5f, 1] : [];
+        loss.Measure(logits, [1, 3, 0], teacher, gradients, new MixedLabels(others, shares));
         for (int i = 0; i < logits.Length; i++)
         {
             const float Step = 1e-2f;
             float kept = logits[i];
             logits[i] = kept + Step;
-            double above = loss.Measure(logits, [1, 3, 0], teacher, unused).Loss;
+            double above = loss.Measure(logits, [1, 3, 0], teacher, unused, new MixedLabels(others, shares)).Loss;
             logits[i] = kept - Step;
-            double below = loss.Measure(logits, [1, 3, 0], teacher, unused).Loss;
+            double below = loss.Measure(logits, [1, 3, 0], teacher, unused, new MixedLabels(others, shares)).Loss;
             logits[i] = kept;
             Assert.Equal((above - below) / (2 * Step), gradients[i], 1e-4);
         }
