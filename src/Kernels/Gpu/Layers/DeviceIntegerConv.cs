@@ -1,3 +1,4 @@
+using CoInference.Kernels.Gpu.Programs;
 using CoInference.Kernels.Registry;
 using CoInference.Kernels.Simd.Quantized;
 
@@ -47,11 +48,11 @@ public abstract class DeviceIntegerConv : IDisposable
 /// <summary>Where an integer convolution leaves its results, NCHW.</summary>
 public readonly record struct IntegerConvOutput
 {
-    private IntegerConvOutput(int form, DeviceView<int> values, DeviceView<byte> bytes, DeviceView<float> scales) =>
+    private IntegerConvOutput(IntegerResult form, DeviceView<int> values, DeviceView<byte> bytes, DeviceView<float> scales) =>
         (Form, Values, Bytes, Scales) = (form, values, bytes, scales);
 
-    /// <summary>0 for sums, 1 for sums as floats, 2 for bytes; what the kernels call it.</summary>
-    internal int Form { get; }
+    /// <summary>What is stored.</summary>
+    internal IntegerResult Form { get; }
 
     /// <summary>Sums or floats; memory that is not touched for bytes.</summary>
     internal DeviceView<int> Values { get; }
@@ -69,10 +70,10 @@ public readonly record struct IntegerConvOutput
     internal (int Lowest, int Highest) Range { get; private init; }
 
     /// <summary>The sums: sum of (x - zero point) w, plus the bias.</summary>
-    public static IntegerConvOutput Sums(DeviceView<int> sums) => new(0, sums, sums.As<byte>(1), sums.As<float>(1));
+    public static IntegerConvOutput Sums(DeviceView<int> sums) => new(IntegerResult.Sums, sums, sums.As<byte>(1), sums.As<float>(1));
 
     /// <summary>The sums, rounded to float32.</summary>
-    public static IntegerConvOutput Floats(DeviceView<float> sums) => new(1, sums.As<int>(sums.Length), sums.As<byte>(1), sums);
+    public static IntegerConvOutput Floats(DeviceView<float> sums) => new(IntegerResult.Floats, sums.As<int>(sums.Length), sums.As<byte>(1), sums);
 
     /// <summary>Bytes: the sums times a scale, rounded to even, plus a zero point, saturated.</summary>
     /// <param name="bytes">Receives them; signed ones by their bits.</param>
@@ -80,5 +81,5 @@ public readonly record struct IntegerConvOutput
     /// <param name="zeroPoint">Zero point of the output.</param>
     /// <param name="isSigned">Whether the output is signed.</param>
     public static IntegerConvOutput Requantized(DeviceView<byte> bytes, DeviceView<float> scales, int zeroPoint, bool isSigned) =>
-        new(2, scales.As<int>(1), bytes, scales) { ZeroPoint = zeroPoint, Range = isSigned ? (sbyte.MinValue, sbyte.MaxValue) : (byte.MinValue, byte.MaxValue) };
+        new(IntegerResult.Bytes, scales.As<int>(1), bytes, scales) { ZeroPoint = zeroPoint, Range = isSigned ? (sbyte.MinValue, sbyte.MaxValue) : (byte.MinValue, byte.MaxValue) };
 }

@@ -55,7 +55,7 @@ internal sealed class DirectIntegerConvKernel : DeviceIntegerConvKernel
         {
             DeviceKernel kernel = IntegerConvolution_Direct.Bind(
                 _device, input, _weights.View<int>(), _bias.View<int>(), zeroPoint, output.Scales, output.Values, output.Bytes,
-                DeviceConvKernel.Geometry(_shape, default, _shape.OutChannels), Flip(_isSigned), output.ZeroPoint, output.Range.Lowest, output.Range.Highest, output.Form);
+                DeviceConvKernel.Geometry(_shape, default, _shape.OutChannels), Flip(_isSigned), output.ZeroPoint, output.Range.Lowest, output.Range.Highest, (int)output.Form);
             return new DeviceLaunch(
                 kernel, LaunchShape.Linear((long)_shape.OutHeight * _shape.OutWidth, Threads) with { GroupsY = _shape.OutChannels, GroupsZ = _shape.Batch });
         }

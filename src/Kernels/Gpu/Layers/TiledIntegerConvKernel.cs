@@ -70,7 +70,7 @@ internal sealed class TiledIntegerConvKernel(ProductTile tile) : DeviceIntegerCo
             ConvGeometry geometry = DeviceConvKernel.Geometry(_inWords, default, _padded);
             DeviceKernel product = IntegerConvolution_Implicit.Bind(
                 _device, _words.View<int>(), _weights.View<float>(), _taps.View<int>(), _added.View<int>(), zeroPoint, output.Scales, output.Values, output.Bytes, geometry, Flip(_isSigned),
-                output.ZeroPoint, output.Range.Lowest, output.Range.Highest, output.Form, DeviceConvKernel.IsWide(_shape) ? 1 : 0, _tile.M, _tile.N, _tile.K, _tile.RegM, _tile.RegN);
+                output.ZeroPoint, output.Range.Lowest, output.Range.Highest, (int)output.Form, DeviceConvKernel.IsWide(_shape) ? 1 : 0, _tile.M, _tile.N, _tile.K, _tile.RegM, _tile.RegN);
             var shape = new LaunchShape(
                 ProductTile.Tiles((long)_shape.Batch * _shape.OutHeight * _shape.OutWidth, _tile.N), ProductTile.Tiles(_shape.OutChannels / _shape.Groups, _tile.M), _shape.Groups, _tile.Threads);
             DeviceKernel join = IntegerConvolution_Join.Bind(_device, input, _words.View<int>(), pixels, _shape.InChannels / _shape.Groups, Flip(_isSigned));

@@ -50,7 +50,7 @@ internal static class IntegerConvolution
     /// <param name="zeroPoint">Zero point of the result.</param>
     /// <param name="lowest">Lowest byte: -128 or 0.</param>
     /// <param name="highest">Highest byte: 127 or 255.</param>
-    /// <param name="stores">0 to store sums, 1 to store them as floats, 2 to store bytes of another scale.</param>
+    /// <param name="stores">An <see cref="IntegerResult"/>.</param>
     /// <param name="isWide">1 when a kernel has more than 32 places.</param>
     /// <param name="tileM">Output channels of a tile.</param>
     /// <param name="tileN">Pixels of a tile; divides the number of threads.</param>
@@ -156,9 +156,9 @@ internal static class IntegerConvolution
                     int image = pixel / outPixels;
                     int at = (((image * shape.Groups * shape.OutChannels) + channel) * outPixels) + pixel - (image * outPixels);
                     int sum = results[(i * regN) + j] + added[2 * channel] - (zeroByte * added[(2 * channel) + 1]);
-                    if (stores == 0) sums[at] = sum;
-                    if (stores == 1) sums[at] = BitConverter.SingleToInt32Bits((float)sum);
-                    if (stores == 2) bytes[at] = Requantize(sum, scales[channel], zeroPoint, lowest, highest);
+                    if (stores == (int)IntegerResult.Sums) sums[at] = sum;
+                    if (stores == (int)IntegerResult.Floats) sums[at] = BitConverter.SingleToInt32Bits((float)sum);
+                    if (stores == (int)IntegerResult.Bytes) bytes[at] = Requantize(sum, scales[channel], zeroPoint, lowest, highest);
                 }
             }
         }
@@ -180,7 +180,7 @@ internal static class IntegerConvolution
     /// <param name="zeroPoint">Zero point of the result.</param>
     /// <param name="lowest">Lowest byte: -128 or 0.</param>
     /// <param name="highest">Highest byte: 127 or 255.</param>
-    /// <param name="stores">0 to store sums, 1 to store them as floats, 2 to store bytes of another scale.</param>
+    /// <param name="stores">An <see cref="IntegerResult"/>.</param>
     [Kernel]
     public static void Direct(
         ArrayView<byte> x,
@@ -228,9 +228,9 @@ internal static class IntegerConvolution
             }
 
             int at = (((Grid.IdxZ * Grid.DimY) + channel) * outPixels) + pixel;
-            if (stores == 0) sums[at] = sum;
-            if (stores == 1) sums[at] = BitConverter.SingleToInt32Bits((float)sum);
-            if (stores == 2) bytes[at] = Requantize(sum, scales[channel], zeroPoint, lowest, highest);
+            if (stores == (int)IntegerResult.Sums) sums[at] = sum;
+            if (stores == (int)IntegerResult.Floats) sums[at] = BitConverter.SingleToInt32Bits((float)sum);
+            if (stores == (int)IntegerResult.Bytes) bytes[at] = Requantize(sum, scales[channel], zeroPoint, lowest, highest);
         }
     }
 
