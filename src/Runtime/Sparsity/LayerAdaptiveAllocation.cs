@@ -23,25 +23,14 @@ public static class LayerAdaptiveAllocation
     {
         ArgumentNullException.ThrowIfNull(canonical);
         ArgumentNullException.ThrowIfNull(groups);
-        if (!(sparsity is >= 0 and < 1)) throw new ArgumentOutOfRangeException(nameof(sparsity), sparsity, "A sparsity of all weights lies between 0 and below 1.");
-        var scores = new List<(float Score, int Group)>();
+        UnitAllocation.Check(sparsity);
+        var scores = new List<(double Score, int Group)>();
         for (int group = 0; group < groups.Count; group++)
         {
             foreach (float score in Scores(canonical, groups[group], blockChannels)) scores.Add((score, group));
         }
 
-        scores.Sort();
-        double left = sparsity * groups.Sum(group => (double)group.Layers[0].Shape.WeightCount);
-        var removed = new int[groups.Count];
-        foreach ((_, int group) in scores)
-        {
-            double weights = (double)groups[group].Layers[0].Shape.WeightCount / groups[group].Units;
-            if (left < weights / 2) break;
-            left -= weights;
-            removed[group]++;
-        }
-
-        return [.. groups.Select((group, index) => group.Decide((double)removed[index] / group.Units))];
+        return UnitAllocation.Divide(groups, scores, sparsity);
     }
 
     /// <summary>Scores of a layer's units, in any order.</summary>

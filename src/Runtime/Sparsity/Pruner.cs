@@ -116,7 +116,7 @@ public sealed class Pruner
     public IReadOnlyList<GroupDecision>? Allocate(WeightForm form, double sparsity)
     {
         if (form == WeightForm.Dense) throw new ArgumentException("Channels are not divided among groups; expected blocks or single weights.", nameof(form));
-        if (!(sparsity is >= 0 and < 1)) throw new ArgumentOutOfRangeException(nameof(sparsity), sparsity, "A sparsity of all weights lies between 0 and below 1.");
+        UnitAllocation.Check(sparsity);
         IReadOnlyList<PrunableGroup> groups = Groups(form);
         var costs = new List<(double Cost, int Group)>();
         for (int group = 0; group < groups.Count; group++)
@@ -127,18 +127,7 @@ public sealed class Pruner
             foreach (float cost in importance) costs.Add((cost * scale, group));
         }
 
-        costs.Sort();
-        double left = sparsity * groups.Sum(group => (double)group.Layers[0].Shape.WeightCount);
-        var removed = new int[groups.Count];
-        foreach ((_, int group) in costs)
-        {
-            double weights = (double)groups[group].Layers[0].Shape.WeightCount / groups[group].Units;
-            if (left < weights / 2) break;
-            left -= weights;
-            removed[group]++;
-        }
-
-        return [.. groups.Select((group, index) => group.Decide((double)removed[index] / group.Units))];
+        return UnitAllocation.Divide(groups, costs, sparsity);
     }
 
     private Graph Prune(IReadOnlyList<GroupDecision> decisions, out Dictionary<ChannelSpace, int[]> kept, out HashSet<string> masked)
