@@ -11,11 +11,11 @@ namespace CoInference.Bench.Recovery;
 /// <summary>One pruned network: what it gains in time, and what it loses at each stage of its recovery.</summary>
 internal static class SparsityExperiment
 {
-    /// <summary>A share of all weights, divided among the layers by the error that their loss leaves.</summary>
-    public static string Run(Laboratory laboratory, WeightForm form, double sparsity, int epochs) =>
+    /// <summary>A share of all weights, divided among the layers by the error that their loss leaves, or by layer-adaptive magnitude.</summary>
+    public static string Run(Laboratory laboratory, WeightForm form, double sparsity, int epochs, bool byMagnitude) =>
         Run(
             laboratory,
-            laboratory.Pruner.Allocate(form, sparsity) ?? LayerAdaptiveAllocation.Decide(laboratory.Graph, laboratory.Pruner.Groups(form), sparsity, CpuFeatures.ChannelBlock),
+            (byMagnitude ? null : laboratory.Pruner.Allocate(form, sparsity)) ?? LayerAdaptiveAllocation.Decide(laboratory.Graph, laboratory.Pruner.Groups(form), sparsity, CpuFeatures.ChannelBlock),
             epochs);
 
     /// <summary>Given decisions.</summary>

@@ -20,7 +20,7 @@ internal sealed class DeviceIntegerLayer : IDisposable
     public DeviceIntegerLayer(ComputeDevice device, ConvShape shape, short[] weights, int[] bias, bool isSigned)
     {
         _device = device;
-        Conv = Choose(device, shape, weights)!.Prepare(device, shape, Array.ConvertAll(weights, weight => (sbyte)weight), bias, isSigned);
+        Conv = DeviceIntegerConvKernels.Choose(shape, device.Limits)!.Prepare(device, shape, Array.ConvertAll(weights, weight => (sbyte)weight), bias, isSigned);
         _owned.Add(Conv);
     }
 
@@ -31,14 +31,22 @@ internal sealed class DeviceIntegerLayer : IDisposable
     public static DeviceIntegerConvKernel? Choose(ComputeDevice device, ConvShape shape, short[] weights) =>
         Array.TrueForAll(weights, weight => weight is >= sbyte.MinValue and <= sbyte.MaxValue) ? DeviceIntegerConvKernels.Choose(shape, device.Limits) : null;
 
-    /// <summary>Moves constants to the device, which are freed with the layer.</summary>
+    /// <summary>Moves constants to the device, which are freed with the layer; the layer is freed when there is no room for them.</summary>
     /// <exception cref="DeviceException">Out of memory.</exception>
     public DeviceView<T> Constants<T>(params ReadOnlySpan<T> values)
         where T : unmanaged
     {
-        DeviceBuffer buffer = DeviceMemory.Upload(_device, values);
-        _owned.Add(buffer);
-        return buffer.View<T>(0, values.Length);
+        try
+        {
+            DeviceBuffer buffer = DeviceMemory.Upload(_device, values);
+            _owned.Add(buffer);
+            return buffer.View<T>(0, values.Length);
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
     }
 
     /// <inheritdoc/>

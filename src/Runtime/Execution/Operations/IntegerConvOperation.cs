@@ -39,7 +39,7 @@ internal sealed class IntegerConvOperation(string node, string op, ConvShape sha
 
     public override bool HasKernelsOfItsTypes => true;
 
-    public override StepVariant? OnDevice(PlanContext context) => 
+    public override StepVariant? OnDevice(PlanContext context) =>
         DeviceIntegerLayer.Choose(context.Device!, shape, weights()) is { } kernel ? DeviceStep(context, kernel.Name) : null;
 
     public override PreparedStep PrepareOnDevice(StepVariant variant, bool randomWeights)

@@ -1,3 +1,4 @@
+using System.Numerics.Tensors;
 using CoInference.Kernels.Gpu.Layers;
 using CoInference.Kernels.Simd.Gemm;
 using CoInference.Kernels.Tensors;
@@ -66,19 +67,15 @@ internal sealed class ProductOperation(string node, string op, GemmShape shape, 
 
         private void Finish(float* target)
         {
+            int columns = _shape.Columns;
             for (int row = 0; row < _shape.Rows; row++)
             {
-                for (int column = 0; column < _shape.Columns; column++, target++)
-                {
-                    float bias = _epilogue.Bias switch
-                    {
-                        GemmBias.PerRow => _bias[row],
-                        GemmBias.PerColumn => _bias[column],
-                        GemmBias.Matrix => _bias[((long)row * _shape.Columns) + column],
-                        _ => 0,
-                    };
-                    *target = (_epilogue.Alpha * *target) + (_epilogue.Beta * bias);
-                }
+                var values = new Span<float>(target + ((long)row * columns), columns);
+                TensorPrimitives.Multiply(values, _epilogue.Alpha, values);
+                if (_epilogue.Bias == GemmBias.PerRow) TensorPrimitives.Add(values, _epilogue.Beta * _bias[row], values);
+                if (_epilogue.Bias is not (GemmBias.PerColumn or GemmBias.Matrix)) continue;
+                float* bias = _epilogue.Bias == GemmBias.Matrix ? _bias + ((long)row * columns) : _bias;
+                TensorPrimitives.MultiplyAdd(new ReadOnlySpan<float>(bias, columns), _epilogue.Beta, values, values);
             }
         }
     }
