@@ -89,6 +89,8 @@ public sealed class CutProblem : ICutProblem
             if (channels > 0 && channels < group.Channels) kept.Add(channels);
         }
 
+        if (range.RemovesBranches && group.Sum is not null) kept.Add(0);
+
         return [.. kept.Select(channels => group.Decide(1 - ((double)channels / group.Channels), range.ChannelMultiple)).DistinctBy(decision => decision.KeptChannels)];
     }
 

@@ -11,6 +11,9 @@ public sealed record DecisionRange
     /// <summary>Largest sparsity of a group whose channels are removed; AMC's bound for convolutions.</summary>
     public double MaximumChannelSparsity { get; init; } = 0.8;
 
+    /// <summary>Whether branches of residual sums may be removed altogether, whatever the largest sparsity of a group.</summary>
+    public bool RemovesBranches { get; init; } = true;
+
     /// <summary>Largest sparsity of a group whose blocks or single weights are removed.</summary>
     public double MaximumWeightSparsity { get; init; } = 0.95;
 

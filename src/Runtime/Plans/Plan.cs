@@ -72,7 +72,7 @@ public sealed record Plan
 /// <param name="Group">Name of the group: that of its first layer.</param>
 /// <param name="Form">How the sparsity is realised; <see cref="WeightForm.Dense"/> means that channels are removed.</param>
 /// <param name="Sparsity">Realised share of removed channels, blocks or weights, 0 to 1.</param>
-/// <param name="KeptChannels">Output channels left.</param>
+/// <param name="KeptChannels">Output channels left; 0 removes the branch of a residual sum that they belong to.</param>
 /// <param name="Channels">Output channels of the original layer.</param>
 public sealed record GroupDecision(
     string Group, [property: JsonConverter(typeof(WeightFormConverter))] WeightForm Form, double Sparsity, int KeptChannels, int Channels);

@@ -60,7 +60,7 @@ internal static class PlanValidation
             if (!seen.Add((group.Group, group.Form))) check.Fail($"{field}.group", $"'{group.Group}' again", "one decision per group and form");
             check.Range($"{field}.sparsity", group.Sparsity, 0, 1);
             check.Range($"{field}.channels", group.Channels, 1, int.MaxValue);
-            check.Range($"{field}.keptChannels", group.KeptChannels, 1, group.Channels);
+            check.Range($"{field}.keptChannels", group.KeptChannels, 0, group.Channels);
             if (group.Form != WeightForm.Dense && group.KeptChannels != group.Channels)
                 check.Fail($"{field}.keptChannels", group.KeptChannels, $"{group.Channels}: the form removes no whole channels");
         }

@@ -20,9 +20,16 @@ public sealed record PrunableLayer(string Node, ConvShape Shape);
 public sealed record PrunableGroup(string Name, WeightForm Form, IReadOnlyList<PrunableLayer> Layers, int Channels, int Units)
 {
     /// <summary>
+    /// The value that is left without the branch whose channels these are, when the branch adds to it and does nothing else:
+    /// then all channels can go, and the branch with them. Null when at least one channel has to stay.
+    /// </summary>
+    public string? Sum { get; init; }
+
+    /// <summary>
     /// Turns a wanted sparsity into one that can be realised. For channels the kept number is rounded up to
-    /// <paramref name="channelMultiple"/>, and at least one multiple (or all channels of a narrower layer) stays. For
-    /// the other forms the number of removed units is rounded down and at least one unit stays.
+    /// <paramref name="channelMultiple"/>, and at least one multiple (or all channels of a narrower layer) stays, unless
+    /// the sparsity is 1 and the group is a branch that can go (<see cref="Sum"/>). For the other forms the number of
+    /// removed units is rounded down and at least one unit stays.
     /// </summary>
     /// <param name="sparsity">Wanted share to remove, 0 to 1.</param>
     /// <param name="channelMultiple">Channel counts that the device's kernels like, at least 1.</param>
@@ -41,6 +48,7 @@ public sealed record PrunableGroup(string Name, WeightForm Form, IReadOnlyList<P
         }
 
         int wanted = (int)Math.Ceiling(((1 - sparsity) * Channels) - Slack);
+        if (wanted == 0 && Sum is not null) return new GroupDecision(Name, Form, 1, 0, Channels);
         int rounded = (wanted + channelMultiple - 1) / channelMultiple * channelMultiple;
         int kept = Math.Min(Channels, Math.Max(rounded, channelMultiple));
         return new GroupDecision(Name, Form, 1 - ((double)kept / Channels), kept, Channels);

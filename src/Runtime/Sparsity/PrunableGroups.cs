@@ -11,7 +11,8 @@ public static class PrunableGroups
     /// <summary>The groups of the whole network, in graph order of their first layers.</summary>
     /// <remarks>
     /// Channel groups: layers tied by residual additions, depthwise convolutions or other elementwise operators have
-    /// one decision. The network's input channels and its outputs are in no group, nor are channels that an operator
+    /// one decision. A group whose only reader is a layer that is added to a shortcut can lose all its channels
+    /// (<see cref="PrunableGroup.Sum"/>). The network's input channels and its outputs are in no group, nor are channels that an operator
     /// mixes in a way that cannot shrink (a grouped convolution, a reshape across channels). For the other forms each
     /// ungrouped convolution and each fully connected layer is a group of its own.
     /// </remarks>
@@ -34,8 +35,13 @@ public static class PrunableGroups
     /// <summary>Those of <paramref name="groups"/> whose layers all run on the device when the network is cut at <paramref name="cut"/>.</summary>
     public static IReadOnlyList<PrunableGroup> OnDevice(IReadOnlyList<PrunableGroup> groups, Graph canonical, Cut cut)
     {
-        var device = GraphSplitter.Split(canonical, cut).Device.Nodes.Select(node => node.Name).ToHashSet(StringComparer.Ordinal);
-        return groups.Where(group => group.Layers.All(layer => device.Contains(layer.Node))).ToList();
+        List<Node> nodes = GraphSplitter.Split(canonical, cut).Device.Nodes;
+        var device = nodes.Select(node => node.Name).ToHashSet(StringComparer.Ordinal);
+        var values = nodes.SelectMany(node => node.Outputs).ToHashSet(StringComparer.Ordinal);
+        return groups.Where(group => group.Layers.All(layer => device.Contains(layer.Node))).Select(group => StaysWhole(group) ? group with { Sum = null } : group).ToList();
+
+        // A branch that ends beyond the cut is cut in two; and the cut's own value must be there to be sent.
+        bool StaysWhole(PrunableGroup group) => group.Sum is { } sum && (sum == cut.Value || !values.Contains(sum));
     }
 
     internal static IReadOnlyList<PrunableGroup> Find(Graph canonical, ChannelAnalysis analysis, WeightForm form, int blockChannels)
@@ -49,10 +55,14 @@ public static class PrunableGroups
         if (form == WeightForm.Dense)
         {
             List<string> order = canonical.Nodes.ConvertAll(node => node.Name);
+            IReadOnlyDictionary<ChannelSpace, ResidualBranch> branches = ResidualBranch.Find(canonical, analysis);
             return ChannelSpaces(analysis)
                 .Select(space => (Space: space, Layers: space.Layers.Select(name => layers[name]).ToList()))
                 .OrderBy(group => order.IndexOf(group.Layers[0].Node))
-                .Select(group => new PrunableGroup(group.Layers[0].Node, form, group.Layers, group.Space.Channels, group.Space.Channels)).ToList();
+                .Select(group => new PrunableGroup(group.Layers[0].Node, form, group.Layers, group.Space.Channels, group.Space.Channels)
+                {
+                    Sum = branches.GetValueOrDefault(group.Space)?.Sum,
+                }).ToList();
         }
 
         return layers.Values.Where(layer => layer.Shape.Groups == 1).Select(layer =>

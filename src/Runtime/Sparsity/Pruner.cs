@@ -24,6 +24,7 @@ public sealed class Pruner
     private readonly ChannelAnalysis _analysis;
     private readonly Dictionary<(string Name, WeightForm Form), PrunableGroup> _groups;
     private readonly Dictionary<string, ChannelSpace> _spaces = new(StringComparer.Ordinal);
+    private readonly IReadOnlyDictionary<ChannelSpace, ResidualBranch> _branches;
     private readonly Dictionary<ChannelSpace, int[]> _ranking;
     private readonly Dictionary<string, ChannelLayout> _layerOutputs = new(StringComparer.Ordinal);
     private readonly Dictionary<(string Layer, int UnitChannels), int[]> _unitOrders = [];
@@ -37,6 +38,7 @@ public sealed class Pruner
     {
         (_graph, _options) = (canonical, options);
         _analysis = new ChannelAnalysis(canonical);
+        _branches = ResidualBranch.Find(canonical, _analysis);
         _groups = Enum.GetValues<WeightForm>().SelectMany(form => PrunableGroups.Find(canonical, _analysis, form, options.BlockChannels))
             .ToDictionary(group => (group.Name, group.Form));
         foreach (ChannelSpace space in PrunableGroups.ChannelSpaces(_analysis)) _spaces.Add(space.Layers.First(), space);
@@ -143,6 +145,8 @@ public sealed class Pruner
         Dictionary<ChannelSpace, int[]> chosen = KeptChannels(decisions);
         kept = chosen;
         Graph pruned = ChannelSlicer.Slice(_graph, _analysis, space => chosen[space.Root]);
+        foreach (GroupDecision decision in decisions.Where(decision => decision.KeptChannels == 0)) _branches[_spaces[decision.Group]].RemoveFrom(pruned);
+        GraphSimplifier.RemoveDeadNodes(pruned);
         Graph? scores = _scores is null ? null : ChannelSlicer.Slice(_scores, _analysis, space => chosen[space.Root]);
         masked = new HashSet<string>(StringComparer.Ordinal);
         foreach (GroupDecision decision in decisions)
@@ -160,7 +164,8 @@ public sealed class Pruner
         Dictionary<ChannelSpace, int[]> kept = _analysis.Roots.ToDictionary(space => space, space => Enumerable.Range(0, space.Channels).ToArray());
         foreach (GroupDecision decision in decisions)
         {
-            if (decision.Form != WeightForm.Dense) continue;
+            // A branch that goes altogether is taken out as a whole, later.
+            if (decision.Form != WeightForm.Dense || decision.KeptChannels == 0) continue;
             ChannelSpace space = _spaces[decision.Group];
             int[] chosen = _ranking[space][..decision.KeptChannels];
             Array.Sort(chosen);
@@ -183,7 +188,8 @@ public sealed class Pruner
 
     private void Mask(Graph pruned, GroupDecision decision, Dictionary<ChannelSpace, int[]> kept, Graph? scores)
     {
-        Node node = pruned.Nodes.First(candidate => candidate.Name == decision.Group);
+        Node node = pruned.Nodes.Find(candidate => candidate.Name == decision.Group)
+            ?? throw new ArgumentException($"Group '{decision.Group}' has a {decision.Form} decision, but its branch is removed.");
         Tensor weights = pruned.Initializers[node.Inputs[1]];
         bool outputsLast = node.OpType == "MatMul" || (node.OpType == "Gemm" && node.Int("transB", 0) == 0);
         int outputs = weights.Shape[outputsLast ? 1 : 0];
@@ -255,8 +261,9 @@ public sealed class Pruner
             throw new ArgumentException($"The network has no {decision.Form} group '{decision.Group}'; its groups are {string.Join(", ", Groups(decision.Form).Select(known => known.Name))}.");
         if (decision.Channels != group.Channels)
             throw new ArgumentException($"Group '{group.Name}' has {group.Channels} channels, the decision says {decision.Channels}.");
-        if (decision.KeptChannels < 1 || decision.KeptChannels > group.Channels)
-            throw new ArgumentException($"Group '{group.Name}' cannot keep {decision.KeptChannels} of {group.Channels} channels.");
+        int fewest = group.Sum is null ? 1 : 0;
+        if (decision.KeptChannels < fewest || decision.KeptChannels > group.Channels)
+            throw new ArgumentException($"Group '{group.Name}' cannot keep {decision.KeptChannels} of {group.Channels} channels, expected {fewest} to {group.Channels}.");
         if (!(decision.Sparsity >= 0 && decision.Sparsity <= 1))
             throw new ArgumentException($"Group '{group.Name}' cannot have sparsity {decision.Sparsity}.");
     }

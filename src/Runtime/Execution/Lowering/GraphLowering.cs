@@ -65,6 +65,7 @@ internal sealed class GraphLowering
     private readonly IReadOnlyDictionary<string, ValueSpec> _specs;
     private readonly PlanContext _context;
     private readonly Dictionary<string, PlanValue> _values = new(StringComparer.Ordinal);
+    private readonly HashSet<string> _rectified = new(StringComparer.Ordinal);
 
     private GraphLowering(Graph graph, IReadOnlyDictionary<string, ValueSpec> specs, PlanContext context)
     {
@@ -125,11 +126,19 @@ internal sealed class GraphLowering
 
     private bool IsPlannable(string name) => _specs.TryGetValue(name, out ValueSpec? spec) && spec.Shape is { Count: > 0 };
 
+    // Between two residual blocks one of which was removed.
+    private bool RepeatsRelu(Node node)
+    {
+        bool repeats = node.OpType == "Relu" && _rectified.Contains(node.Inputs[0]);
+        if (node.OpType == "Relu" || (node.OpType == "Identity" && _rectified.Contains(node.Inputs[0]))) _rectified.Add(node.Outputs[0]);
+        return repeats;
+    }
+
     private Operation Lower(Node node, bool reference)
     {
         PlanValue?[] inputs = [.. node.Inputs.Select(name => name.Length == 0 ? null : Value(name))];
         PlanValue?[] outputs = [.. node.Outputs.Select(name => name.Length == 0 ? null : Value(name))];
-        if (!reference && node.Domain.Length == 0 && Builders.TryGetValue(node.OpType, out Func<NodeView, Operation?>? build)
+        if (!reference && node.Domain.Length == 0 && Builders.TryGetValue(RepeatsRelu(node) ? "Identity" : node.OpType, out Func<NodeView, Operation?>? build)
             && outputs is [{ } output, ..]
             && build(new NodeView(node, _graph.Opset, inputs, outputs, output, _context)) is { } operation)
         {
