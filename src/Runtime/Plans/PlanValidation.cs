@@ -61,6 +61,7 @@ internal static class PlanValidation
             check.Range($"{field}.sparsity", group.Sparsity, 0, 1);
             check.Range($"{field}.channels", group.Channels, 1, int.MaxValue);
             check.Range($"{field}.keptChannels", group.KeptChannels, 0, group.Channels);
+            if (group.KeptChannels == 0 && group.Sparsity < 1) check.Fail($"{field}.sparsity", group.Sparsity, "1: no channel is left");
             if (group.Form != WeightForm.Dense && group.KeptChannels != group.Channels)
                 check.Fail($"{field}.keptChannels", group.KeptChannels, $"{group.Channels}: the form removes no whole channels");
         }
