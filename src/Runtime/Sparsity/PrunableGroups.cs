@@ -20,8 +20,11 @@ public static class PrunableGroups
     /// <param name="form">How sparsity is realised.</param>
     /// <param name="blockChannels">Output channels per block of <see cref="WeightForm.Block"/>; 0 for this CPU's vector.</param>
     /// <exception cref="InvalidDataException">Shapes cannot be inferred.</exception>
-    public static IReadOnlyList<PrunableGroup> Find(Graph canonical, WeightForm form, int blockChannels = 0) =>
-        Find(canonical, new ChannelAnalysis(canonical), form, blockChannels == 0 ? CpuFeatures.ChannelBlock : blockChannels);
+    public static IReadOnlyList<PrunableGroup> Find(Graph canonical, WeightForm form, int blockChannels = 0)
+    {
+        var analysis = new ChannelAnalysis(canonical);
+        return Find(canonical, analysis, ResidualBranch.Find(canonical, analysis), form, blockChannels == 0 ? CpuFeatures.ChannelBlock : blockChannels);
+    }
 
     /// <summary>The groups whose layers all run on the device when the network is cut at <paramref name="cut"/>.</summary>
     /// <inheritdoc cref="Find(Graph, WeightForm, int)"/>
@@ -32,19 +35,23 @@ public static class PrunableGroups
     public static IReadOnlyList<PrunableGroup> Find(Graph canonical, WeightForm form, Cut cut, int blockChannels = 0) =>
         OnDevice(Find(canonical, form, blockChannels), canonical, cut);
 
-    /// <summary>Those of <paramref name="groups"/> whose layers all run on the device when the network is cut at <paramref name="cut"/>.</summary>
+    /// <summary>
+    /// Those of <paramref name="groups"/> whose layers all run on the device when the network is cut at <paramref name="cut"/>;
+    /// a branch that the cut runs through, or whose sum is sent, keeps a channel (<see cref="PrunableGroup.Sum"/> is null).
+    /// </summary>
     public static IReadOnlyList<PrunableGroup> OnDevice(IReadOnlyList<PrunableGroup> groups, Graph canonical, Cut cut)
     {
         List<Node> nodes = GraphSplitter.Split(canonical, cut).Device.Nodes;
         var device = nodes.Select(node => node.Name).ToHashSet(StringComparer.Ordinal);
         var values = nodes.SelectMany(node => node.Outputs).ToHashSet(StringComparer.Ordinal);
-        return groups.Where(group => group.Layers.All(layer => device.Contains(layer.Node))).Select(group => StaysWhole(group) ? group with { Sum = null } : group).ToList();
+        return groups.Where(group => group.Layers.All(layer => device.Contains(layer.Node))).Select(group => CanGo(group) ? group : group with { Sum = null }).ToList();
 
         // A branch that ends beyond the cut is cut in two; and the cut's own value must be there to be sent.
-        bool StaysWhole(PrunableGroup group) => group.Sum is { } sum && (sum == cut.Value || !values.Contains(sum));
+        bool CanGo(PrunableGroup group) => group.Sum is { } sum && sum != cut.Value && values.Contains(sum);
     }
 
-    internal static IReadOnlyList<PrunableGroup> Find(Graph canonical, ChannelAnalysis analysis, WeightForm form, int blockChannels)
+    internal static IReadOnlyList<PrunableGroup> Find(
+        Graph canonical, ChannelAnalysis analysis, IReadOnlyDictionary<ChannelSpace, ResidualBranch> branches, WeightForm form, int blockChannels)
     {
         var layers = new Dictionary<string, PrunableLayer>(StringComparer.Ordinal);
         foreach (Node node in canonical.Nodes)
@@ -55,7 +62,6 @@ public static class PrunableGroups
         if (form == WeightForm.Dense)
         {
             List<string> order = canonical.Nodes.ConvertAll(node => node.Name);
-            IReadOnlyDictionary<ChannelSpace, ResidualBranch> branches = ResidualBranch.Find(canonical, analysis);
             return ChannelSpaces(analysis)
                 .Select(space => (Space: space, Layers: space.Layers.Select(name => layers[name]).ToList()))
                 .OrderBy(group => order.IndexOf(group.Layers[0].Node))

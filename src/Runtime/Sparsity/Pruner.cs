@@ -39,7 +39,7 @@ public sealed class Pruner
         (_graph, _options) = (canonical, options);
         _analysis = new ChannelAnalysis(canonical);
         _branches = ResidualBranch.Find(canonical, _analysis);
-        _groups = Enum.GetValues<WeightForm>().SelectMany(form => PrunableGroups.Find(canonical, _analysis, form, options.BlockChannels))
+        _groups = Enum.GetValues<WeightForm>().SelectMany(form => PrunableGroups.Find(canonical, _analysis, _branches, form, options.BlockChannels))
             .ToDictionary(group => (group.Name, group.Form));
         foreach (ChannelSpace space in PrunableGroups.ChannelSpaces(_analysis)) _spaces.Add(space.Layers.First(), space);
         foreach (WeightAxis axis in _analysis.WeightAxes) _layerOutputs[axis.Node.Name] = _analysis.LayoutOf(axis.Node.Outputs[0])!;
@@ -145,8 +145,9 @@ public sealed class Pruner
         Dictionary<ChannelSpace, int[]> chosen = KeptChannels(decisions);
         kept = chosen;
         Graph pruned = ChannelSlicer.Slice(_graph, _analysis, space => chosen[space.Root]);
-        foreach (GroupDecision decision in decisions.Where(decision => decision.KeptChannels == 0)) _branches[_spaces[decision.Group]].RemoveFrom(pruned);
-        GraphSimplifier.RemoveDeadNodes(pruned);
+        GroupDecision[] removed = [.. decisions.Where(decision => decision.KeptChannels == 0)];
+        foreach (GroupDecision decision in removed) _branches[_spaces[decision.Group]].RemoveFrom(pruned);
+        if (removed.Length > 0) GraphSimplifier.RemoveDeadNodes(pruned);
         Graph? scores = _scores is null ? null : ChannelSlicer.Slice(_scores, _analysis, space => chosen[space.Root]);
         masked = new HashSet<string>(StringComparer.Ordinal);
         foreach (GroupDecision decision in decisions)

@@ -94,13 +94,14 @@ internal sealed class Refitter
             },
             node =>
             {
-                if (node.Inputs.Any(changed.Contains) || !originals.TryGetValue(node.Name, out Node? original) || HasOtherWeights(node, pruned, original)) changed.UnionWith(node.Outputs);
+                if (node.Inputs.Any(changed.Contains) || !originals.TryGetValue(node.Name, out Node? original) || Differs(node, pruned, original)) changed.UnionWith(node.Outputs);
             },
             cancellation);
     }
 
-    private bool HasOtherWeights(Node node, Graph pruned, Node original)
+    private bool Differs(Node node, Graph pruned, Node original)
     {
+        if (node.OpType != original.OpType) return true;
         for (int i = 0; i < node.Inputs.Count; i++)
         {
             Tensor? now = pruned.Initializers.GetValueOrDefault(node.Inputs[i]);

@@ -46,18 +46,13 @@ internal sealed record ResidualBranch(string Term, string Sum)
         return branches;
     }
 
-    /// <summary>Takes the branch out of a network: the sum hands its other summand on, under its own name.</summary>
+    /// <summary>Takes the branch out of a network: the sum hands its other summand on, under its own name. The branch's layers are left without readers.</summary>
     public void RemoveFrom(Graph graph)
     {
-        int index = graph.Nodes.FindIndex(node => node.Outputs.Contains(Sum));
-        Node sum = graph.Nodes[index];
-        graph.Nodes[index] = new Node
-        {
-            Name = $"{sum.Name}.shortcut",
-            OpType = "Identity",
-            Inputs = { sum.Inputs[0] == Term ? sum.Inputs[1] : sum.Inputs[0] },
-            Outputs = { Sum },
-        };
+        Node sum = graph.Nodes.First(node => node.Outputs.Contains(Sum));
+        sum.OpType = "Identity";
+        sum.Inputs.Remove(Term);
+        sum.Attributes.Clear();
     }
 
     private static string? SumOf(Node exit, Graph graph, ChannelAnalysis analysis, Dictionary<string, List<Node>> consumers)

@@ -126,19 +126,21 @@ internal sealed class GraphLowering
 
     private bool IsPlannable(string name) => _specs.TryGetValue(name, out ValueSpec? spec) && spec.Shape is { Count: > 0 };
 
-    // Between two residual blocks one of which was removed.
-    private bool RepeatsRelu(Node node)
+    // Where a residual branch was removed, the Relu behind its sum meets what is a Relu's result already.
+    private string OperatorOf(Node node)
     {
-        bool repeats = node.OpType == "Relu" && _rectified.Contains(node.Inputs[0]);
-        if (node.OpType == "Relu" || (node.OpType == "Identity" && _rectified.Contains(node.Inputs[0]))) _rectified.Add(node.Outputs[0]);
-        return repeats;
+        if (node.Domain.Length > 0 || node.OpType is not ("Relu" or "Identity")) return node.OpType;
+        bool isRectified = _rectified.Contains(node.Inputs[0]);
+        if (isRectified || node.OpType == "Relu") _rectified.Add(node.Outputs[0]);
+        return isRectified ? "Identity" : node.OpType;
     }
 
     private Operation Lower(Node node, bool reference)
     {
         PlanValue?[] inputs = [.. node.Inputs.Select(name => name.Length == 0 ? null : Value(name))];
         PlanValue?[] outputs = [.. node.Outputs.Select(name => name.Length == 0 ? null : Value(name))];
-        if (!reference && node.Domain.Length == 0 && Builders.TryGetValue(RepeatsRelu(node) ? "Identity" : node.OpType, out Func<NodeView, Operation?>? build)
+        string op = OperatorOf(node);
+        if (!reference && node.Domain.Length == 0 && Builders.TryGetValue(op, out Func<NodeView, Operation?>? build)
             && outputs is [{ } output, ..]
             && build(new NodeView(node, _graph.Opset, inputs, outputs, output, _context)) is { } operation)
         {
