@@ -22,14 +22,15 @@ public static class SparseConvChecks
         ConvShape.Parse("1x256x14x14:256k3s1p1"),
     ];
 
-    /// <summary>Shapes at which tiles, patches, bands, chunks and copies end.</summary>
+    /// <summary>Shapes at which tiles, strips, segments, chunks and copies end.</summary>
     private static IEnumerable<ConvShape> Edges()
     {
-        // Planes of 4096 bytes, in one run and in patches, in several chunks of channels.
+        // Planes of 4096 bytes, in one run and in strips, in several chunks of channels; planes in one run that reach further than offsets of a byte.
         yield return ConvShape.Parse("1x40x32x32:24k3s1p1");
         yield return ConvShape.Parse("2x140x32x32:9k1s1p0");
+        yield return ConvShape.Parse("1x90x28x28:7k1s1p0");
 
-        // Patches that end with the image and patches that reach beyond it, of every width that has a tile.
+        // Strips that end with the image and strips that reach beyond it; tiles of every height.
         for (int width = 1; width <= 40; width += 3) yield return ConvShape.Parse($"1x5x7x{width}:6k3s1p1");
         for (int height = 1; height <= 19; height += 2) yield return ConvShape.Parse($"2x3x{height}x9:5k3s1p1");
         yield return ConvShape.Parse("1x6x32x64:7k3s1p1");
@@ -44,7 +45,7 @@ public static class SparseConvChecks
         yield return ConvShape.Parse("1x3x33x35:5k5s4p2");
         yield return ConvShape.Parse("1x2x6x40:5k3s2p1") with { StrideY = 1, PadBottom = 3, PadLeft = 0 };
 
-        // Groups in one run and in patches.
+        // Groups in one run and in strips.
         yield return ConvShape.Parse("1x12x9x11:9k3s1p1g3");
         yield return ConvShape.Parse("2x12x9x11:6k1s1p0g3");
         yield return ConvShape.Parse("1x600x4x4:32k1s1p0g2");
@@ -54,9 +55,13 @@ public static class SparseConvChecks
         yield return ConvShape.Parse("1x5x1x1:4k3s1p1");
         yield return ConvShape.Parse("3x2x1x2:3k3s1p2");
 
-        // Several bands.
+        // Several strips and tiles, with and without stride.
         yield return ConvShape.Parse("1x96x48x40:4k3s1p1");
         yield return ConvShape.Parse("1x128x42x42:4k3s2p1");
+
+        // Padding wider than a vector.
+        yield return ConvShape.Parse("1x3x5x7:4k3s1p17");
+        yield return ConvShape.Parse("1x2x6x9:4k3s2p35d3");
     }
 
     /// <summary>Every sparse kernel on every edge shape, empty and full, on one and two threads, against the scalar reference.</summary>

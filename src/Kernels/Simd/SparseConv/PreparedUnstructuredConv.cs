@@ -3,7 +3,7 @@ using CoInference.Kernels.Registry;
 
 namespace CoInference.Kernels.Simd.SparseConv;
 
-/// <summary>An unstructured convolution with packed weights; see <see cref="UnstructuredConv{TSimd,TVector}"/>.</summary>
+/// <summary>An unstructured convolution with packed weights; see <see cref="UnstructuredConv{TSimd,TVector,TTiles}"/>.</summary>
 internal abstract unsafe class PreparedUnstructuredConv : PreparedConv
 {
     [ThreadStatic]
@@ -15,17 +15,14 @@ internal abstract unsafe class PreparedUnstructuredConv : PreparedConv
     private readonly double _cycles;
 
     /// <summary>Takes what all loop orders share.</summary>
-    protected PreparedUnstructuredConv(ConvShape shape, Epilogue epilogue, VectorWidth width, int weights)
+    protected PreparedUnstructuredConv(ConvShape shape, Epilogue epilogue, VectorWidth width, int weights, UnstructuredTileCost cost)
     {
         Shape = shape;
         _hasResidual = epilogue.HasResidual;
         if (epilogue.Activation == FusedActivation.Clamp) (_minimum, _maximum) = (epilogue.Minimum, epilogue.Maximum);
         MultiplyAdds = (long)weights * shape.Batch * shape.OutHeight * shape.OutWidth;
-        _cycles = SparseConvCost.UnstructuredCycles(shape, width, (double)weights / shape.WeightCount);
+        _cycles = SparseConvCost.UnstructuredCycles(shape, width, (double)weights / shape.WeightCount, cost);
     }
-
-    /// <inheritdoc/>
-    public sealed override long WeightBytes => Weights.Bytes;
 
     /// <inheritdoc/>
     public sealed override long MultiplyAdds { get; }
@@ -45,8 +42,7 @@ internal abstract unsafe class PreparedUnstructuredConv : PreparedConv
     /// <summary>Bytes of scratch memory for the input of one part, a multiple of 64.</summary>
     protected abstract long InputBytes { get; }
 
-    // A tile starts and ends on a vector; whole vectors are read and written, and up to three more are read when four are transposed.
-    private long SumBytes => (((long)Shape.OutChannels * TileFloats) + (3 * 16)) * sizeof(float);
+    private long SumBytes => (long)Shape.OutChannels * TileFloats * sizeof(float);
 
     private long PartBytes => ((SumBytes + 63) / 64 * 64) + InputBytes;
 

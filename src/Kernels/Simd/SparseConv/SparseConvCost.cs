@@ -17,17 +17,14 @@ internal static class SparseConvCost
     // the processor fetches a vector more than the tile has.
     private const double FlatChunkBytes = 44 * 1024;
 
-    // A multiply-add loads its input; the weight is loaded once for all vectors of a tile. Tiles of one or two vectors are
-    // bound by the latency of their sums.
-    private const double CyclesPerUnstructuredVector = 0.55;
-    private const double CyclesPerUnstructuredWeight = 0.8;
-    private const double LeastCyclesPerWeight = 1.65;
     private const double CyclesPerRunVector = 3;
     private const double CyclesPerChunkVector = 2.75;
     private const double CyclesPerChunkTile = 4;
     private const double CyclesPerCopiedRunVector = 2.5;
-    private const double CyclesPerPatchVector = 9;
-    private const double CyclesPerDealtVector = 11;
+    private const double CyclesPerStoredSegment = 3;
+    private const double CyclesPerDealtSegment = 2;
+    private const double CyclesPerStridedSegment = 3;
+    private const double CyclesPerGatheredPixel = 2;
 
     private const double CyclesPerBlockVector = 0.62;
     private const double CyclesPerBlockStore = 6;
@@ -37,23 +34,24 @@ internal static class SparseConvCost
     public static bool IsFlat(ConvShape shape) =>
         shape is { KernelHeight: 1, KernelWidth: 1, StrideY: 1, StrideX: 1, PadTop: 0, PadLeft: 0, PadBottom: 0, PadRight: 0 };
 
-    /// <summary>How a row of <paramref name="vectors"/> vectors of patches is cut into tiles.</summary>
-    public static TilePlan.Split PatchTiles(int vectors) => TilePlan.Balance(vectors, MostTileVectors);
+    /// <summary>How a strip is cut into tiles.</summary>
+    public static TilePlan.Split StripTiles(StripGrid grid) => TilePlan.Balance(grid.Height, MostTileVectors);
 
-    /// <summary>Expected cycles of the unstructured form for one image whose pixels are dealt to lanes in <paramref name="patches"/>.</summary>
+    /// <summary>Expected cycles of the unstructured form for one image whose pixels are dealt to lanes in strips.</summary>
     /// <param name="shape">The layer.</param>
-    /// <param name="patches">How pixels are dealt to lanes.</param>
+    /// <param name="grid">How pixels are dealt to lanes.</param>
     /// <param name="weights">Weights that are not zero.</param>
-    public static double PatchCycles(ConvShape shape, LanePatches patches, double weights)
+    /// <param name="cost">Cost of the tiles.</param>
+    public static double StripCycles(ConvShape shape, StripGrid grid, double weights, UnstructuredTileCost cost)
     {
-        TilePlan.Split tiles = PatchTiles(patches.Width);
-        double row = tiles.Big * WeightCycles(tiles.Size);
-        if (tiles.Small > 0) row += tiles.Small * WeightCycles(tiles.Size - 1);
-        double vectors = (double)patches.Height * patches.Width;
-        return (patches.Height * row * weights)
-            + (vectors * shape.OutChannels * CyclesPerPatchVector)
-            + ((double)shape.InChannels * Dealt(patches.Height, shape.KernelHeight, shape.StrideY, shape.DilationY)
-                * Dealt(patches.Width, shape.KernelWidth, shape.StrideX, shape.DilationX) * CyclesPerDealtVector);
+        TilePlan.Split tiles = StripTiles(grid);
+        int count = tiles.Big + tiles.Small;
+        int chunkChannels = UnstructuredWeights.ChunkChannels(shape, weights, StripPanel.TileBytes(shape, grid, tiles.Size));
+        double chunks = Math.Ceiling((double)shape.InChannels / shape.Groups / chunkChannels);
+        double sums = shape.OutChannels * ((((chunks - 1) * CyclesPerChunkVector) + (CyclesPerStoredSegment * grid.Segments)) * grid.Height + (chunks * CyclesPerChunkTile * count));
+        double segments = (double)count * StripPanel.TileBytes(shape, grid, tiles.Size) / (grid.SegmentPixels * sizeof(float));
+        double perSegment = shape.StrideX switch { 1 => CyclesPerDealtSegment, 2 => CyclesPerStridedSegment, _ => grid.SegmentPixels * CyclesPerGatheredPixel };
+        return grid.Strips * (cost.Cycles(weights, tiles) + sums + (shape.InChannels * segments * perSegment));
     }
 
     /// <summary>How a 1x1 layer is cut: vectors of a tile, and chunks of input channels.</summary>
@@ -64,10 +62,10 @@ internal static class SparseConvCost
     /// <param name="shape">The layer.</param>
     /// <param name="width">Vector unit.</param>
     /// <param name="weights">Weights that are not zero.</param>
-    public static FlatPlan PlanFlat(ConvShape shape, VectorWidth width, double weights)
+    /// <param name="cost">Cost of the tiles.</param>
+    public static FlatPlan PlanFlat(ConvShape shape, VectorWidth width, double weights, UnstructuredTileCost cost)
     {
         int vectors = ((shape.OutHeight * shape.OutWidth) + (int)width - 1) / (int)width;
-        double perOutput = weights / shape.OutChannels;
         var best = new FlatPlan(default, 0, double.PositiveInfinity);
         for (int size = 1; size <= Math.Min(MostTileVectors, vectors); size++)
         {
@@ -75,8 +73,8 @@ internal static class SparseConvCost
             double channelBytes = (tiles.Size + 1) * (int)width * sizeof(float);
             var chunks = (int)Math.Ceiling((double)shape.InChannels / shape.Groups * channelBytes / FlatChunkBytes);
             int count = tiles.Big + tiles.Small;
-            double cycles = shape.OutChannels * ((perOutput * ((tiles.Big * WeightCycles(tiles.Size)) + (tiles.Small * WeightCycles(tiles.Size - 1))))
-                + (chunks * CyclesPerChunkTile * count) + ((CyclesPerRunVector + ((chunks - 1) * CyclesPerChunkVector)) * vectors));
+            double cycles = cost.Cycles(weights, tiles)
+                + (shape.OutChannels * ((chunks * CyclesPerChunkTile * count) + ((CyclesPerRunVector + ((chunks - 1) * CyclesPerChunkVector)) * vectors)));
             if (cycles < best.Cycles) best = new FlatPlan(tiles, chunks, cycles);
         }
 
@@ -84,19 +82,19 @@ internal static class SparseConvCost
     }
 
     /// <summary>Expected cycles of the unstructured form on one thread.</summary>
-    public static double UnstructuredCycles(ConvShape shape, VectorWidth width, double density)
+    public static double UnstructuredCycles(ConvShape shape, VectorWidth width, double density, UnstructuredTileCost cost)
     {
         double weights = density * shape.WeightCount;
-        if (!IsFlat(shape)) return shape.Batch * PatchCycles(shape, LanePatches.Choose(shape, (int)width, weights), weights);
+        if (!IsFlat(shape)) return shape.Batch * StripCycles(shape, StripGrid.Choose(shape, (int)width, weights, cost), weights, cost);
         int pixels = shape.OutHeight * shape.OutWidth;
         double vectors = Math.Ceiling((double)pixels / (int)width);
         double copied = pixels % (int)width == 0 ? 0 : CyclesPerCopiedRunVector;
-        return shape.Batch * (PlanFlat(shape, width, weights).Cycles + (vectors * shape.InChannels * copied));
+        return shape.Batch * (PlanFlat(shape, width, weights, cost).Cycles + (vectors * shape.InChannels * copied));
     }
 
     /// <summary>Expected microseconds of the unstructured form on one thread.</summary>
-    public static double UnstructuredMicroseconds(ConvShape shape, VectorWidth width, double density) =>
-        UnstructuredCycles(shape, width, density) / DirectConvCost.CyclesPerMicrosecond;
+    public static double UnstructuredMicroseconds(ConvShape shape, VectorWidth width, double density, UnstructuredTileCost cost) =>
+        UnstructuredCycles(shape, width, density, cost) / DirectConvCost.CyclesPerMicrosecond;
 
     /// <summary>Expected cycles of the block form on one thread.</summary>
     public static double BlockCycles(ConvShape shape, VectorWidth width, double density)
@@ -113,16 +111,9 @@ internal static class SparseConvCost
     public static double BlockMicroseconds(ConvShape shape, VectorWidth width, double density) =>
         BlockCycles(shape, width, density) / DirectConvCost.CyclesPerMicrosecond;
 
-    // Cycles that a weight takes for all vectors of a tile.
-    private static double WeightCycles(int vectors) => Math.Max(LeastCyclesPerWeight, (vectors * CyclesPerUnstructuredVector) + CyclesPerUnstructuredWeight);
-
     /// <summary>A cut of the pixels of an image into tiles and of its channels into chunks.</summary>
     /// <param name="Tiles">Vectors of the tiles.</param>
     /// <param name="Chunks">Chunks of input channels.</param>
     /// <param name="Cycles">Expected cycles for an image, without copies.</param>
     internal readonly record struct FlatPlan(TilePlan.Split Tiles, int Chunks, double Cycles);
-
-    // Input rows or columns that are dealt for each lane: those between the taps of a strided 1x1 kernel are not.
-    private static int Dealt(int outputs, int taps, int stride, int dilation) =>
-        taps == 1 ? outputs : ((outputs - 1) * stride) + ((taps - 1) * dilation) + 1;
 }

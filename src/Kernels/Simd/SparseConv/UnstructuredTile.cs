@@ -1,8 +1,8 @@
 namespace CoInference.Kernels.Simd.SparseConv;
 
 /// <summary>
-/// Arguments of one call of an unstructured micro-kernel: neighbouring vectors of output pixels, a range of output channels
-/// and a chunk of the input channels.
+/// Arguments of one call of an unstructured micro-kernel: some vectors of output pixels, a range of output channels and a chunk of
+/// the input channels.
 /// </summary>
 internal unsafe struct UnstructuredTile
 {
@@ -35,6 +35,9 @@ internal unsafe struct UnstructuredTile
 
     /// <summary>Floats between output channels.</summary>
     public nint OutputStride;
+
+    /// <summary>Floats between the vectors of the output.</summary>
+    public nint OutputVectorStride;
 
     /// <summary>Lower bound of the activation.</summary>
     public float Minimum;

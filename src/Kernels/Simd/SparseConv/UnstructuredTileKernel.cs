@@ -33,7 +33,7 @@ internal static unsafe class UnstructuredTile<TSimd, TVector, TVectors>
         float* sums = tile->Sums;
         float* output = tile->Output;
         float* residual = tile->Residual;
-        nint stride = tile->OutputStride;
+        nint stride = tile->OutputStride, next = tile->OutputVectorStride;
         TVector low = TSimd.Broadcast(tile->Minimum), high = TSimd.Broadcast(tile->Maximum);
         for (int channel = 0; channel < tile->Channels; channel++, sums += TVectors.Value * TSimd.Lanes)
         {
@@ -183,24 +183,24 @@ internal static unsafe class UnstructuredTile<TSimd, TVector, TVectors>
             if (residual != null)
             {
                 a0 = TSimd.Add(a0, TSimd.Load(residual));
-                if (TVectors.Value > 1) a1 = TSimd.Add(a1, TSimd.Load(residual + TSimd.Lanes));
-                if (TVectors.Value > 2) a2 = TSimd.Add(a2, TSimd.Load(residual + (2 * TSimd.Lanes)));
-                if (TVectors.Value > 3) a3 = TSimd.Add(a3, TSimd.Load(residual + (3 * TSimd.Lanes)));
-                if (TVectors.Value > 4) a4 = TSimd.Add(a4, TSimd.Load(residual + (4 * TSimd.Lanes)));
-                if (TVectors.Value > 5) a5 = TSimd.Add(a5, TSimd.Load(residual + (5 * TSimd.Lanes)));
-                if (TVectors.Value > 6) a6 = TSimd.Add(a6, TSimd.Load(residual + (6 * TSimd.Lanes)));
-                if (TVectors.Value > 7) a7 = TSimd.Add(a7, TSimd.Load(residual + (7 * TSimd.Lanes)));
+                if (TVectors.Value > 1) a1 = TSimd.Add(a1, TSimd.Load(residual + next));
+                if (TVectors.Value > 2) a2 = TSimd.Add(a2, TSimd.Load(residual + (2 * next)));
+                if (TVectors.Value > 3) a3 = TSimd.Add(a3, TSimd.Load(residual + (3 * next)));
+                if (TVectors.Value > 4) a4 = TSimd.Add(a4, TSimd.Load(residual + (4 * next)));
+                if (TVectors.Value > 5) a5 = TSimd.Add(a5, TSimd.Load(residual + (5 * next)));
+                if (TVectors.Value > 6) a6 = TSimd.Add(a6, TSimd.Load(residual + (6 * next)));
+                if (TVectors.Value > 7) a7 = TSimd.Add(a7, TSimd.Load(residual + (7 * next)));
                 residual += stride;
             }
 
             TSimd.Store(output, TSimd.AtMost(high, TSimd.AtLeast(low, a0)));
-            if (TVectors.Value > 1) TSimd.Store(output + TSimd.Lanes, TSimd.AtMost(high, TSimd.AtLeast(low, a1)));
-            if (TVectors.Value > 2) TSimd.Store(output + (2 * TSimd.Lanes), TSimd.AtMost(high, TSimd.AtLeast(low, a2)));
-            if (TVectors.Value > 3) TSimd.Store(output + (3 * TSimd.Lanes), TSimd.AtMost(high, TSimd.AtLeast(low, a3)));
-            if (TVectors.Value > 4) TSimd.Store(output + (4 * TSimd.Lanes), TSimd.AtMost(high, TSimd.AtLeast(low, a4)));
-            if (TVectors.Value > 5) TSimd.Store(output + (5 * TSimd.Lanes), TSimd.AtMost(high, TSimd.AtLeast(low, a5)));
-            if (TVectors.Value > 6) TSimd.Store(output + (6 * TSimd.Lanes), TSimd.AtMost(high, TSimd.AtLeast(low, a6)));
-            if (TVectors.Value > 7) TSimd.Store(output + (7 * TSimd.Lanes), TSimd.AtMost(high, TSimd.AtLeast(low, a7)));
+            if (TVectors.Value > 1) TSimd.Store(output + next, TSimd.AtMost(high, TSimd.AtLeast(low, a1)));
+            if (TVectors.Value > 2) TSimd.Store(output + (2 * next), TSimd.AtMost(high, TSimd.AtLeast(low, a2)));
+            if (TVectors.Value > 3) TSimd.Store(output + (3 * next), TSimd.AtMost(high, TSimd.AtLeast(low, a3)));
+            if (TVectors.Value > 4) TSimd.Store(output + (4 * next), TSimd.AtMost(high, TSimd.AtLeast(low, a4)));
+            if (TVectors.Value > 5) TSimd.Store(output + (5 * next), TSimd.AtMost(high, TSimd.AtLeast(low, a5)));
+            if (TVectors.Value > 6) TSimd.Store(output + (6 * next), TSimd.AtMost(high, TSimd.AtLeast(low, a6)));
+            if (TVectors.Value > 7) TSimd.Store(output + (7 * next), TSimd.AtMost(high, TSimd.AtLeast(low, a7)));
             output += stride;
         }
     }

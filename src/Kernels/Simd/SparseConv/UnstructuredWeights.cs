@@ -12,7 +12,6 @@ internal sealed unsafe class UnstructuredWeights
     // With fewer weights per output channel a chunk does not pay for the sums it loads and stores.
     private const double WeightsPerChunk = 8;
 
-    private readonly int _outputs;
     private readonly AlignedBuffer _values;
     private readonly AlignedBuffer _offsets;
     private readonly AlignedBuffer _counts;
@@ -28,7 +27,7 @@ internal sealed unsafe class UnstructuredWeights
     public UnstructuredWeights(ConvShape shape, ReadOnlySpan<float> weights, ReadOnlySpan<float> bias, int chunkChannels, Func<int, int, int, int> offset)
     {
         int groupInputs = shape.InChannels / shape.Groups;
-        _outputs = shape.OutChannels;
+        Outputs = shape.OutChannels;
         Chunks = (groupInputs + chunkChannels - 1) / chunkChannels;
         Count = CountOf(weights);
         _bias = new AlignedBuffer((long)shape.OutChannels * sizeof(float));
@@ -65,6 +64,9 @@ internal sealed unsafe class UnstructuredWeights
         }
     }
 
+    /// <summary>Output channels.</summary>
+    public int Outputs { get; }
+
     /// <summary>Chunks of input channels.</summary>
     public int Chunks { get; }
 
@@ -89,19 +91,26 @@ internal sealed unsafe class UnstructuredWeights
     /// <param name="shape">The layer.</param>
     /// <param name="count">Weights that are not zero.</param>
     /// <param name="tileBytes">Bytes that a tile reads of an input channel.</param>
-    public static int ChunkChannels(ConvShape shape, int count, double tileBytes)
+    public static int ChunkChannels(ConvShape shape, double count, double tileBytes)
     {
         int groupInputs = shape.InChannels / shape.Groups;
-        double weightsPerInput = Math.Max((double)count / shape.OutChannels / groupInputs, 1e-6);
+        double weightsPerInput = Math.Max(count / shape.OutChannels / groupInputs, 1e-6);
         double chunk = Math.Max(ChunkBytes / tileBytes, WeightsPerChunk / weightsPerInput);
         var chunks = (int)Math.Clamp(Math.Ceiling(groupInputs / chunk), 1, groupInputs);
         return (groupInputs + chunks - 1) / chunks;
     }
 
+    /// <summary>Floats from the input of a tile to what each weight of an output channel multiplies in a chunk.</summary>
+    public ReadOnlySpan<int> OffsetsOf(int chunk, int output)
+    {
+        int row = (chunk * Outputs) + output;
+        return new ReadOnlySpan<int>((int*)_offsets.Pointer + _starts[row], ((int*)_counts.Pointer)[row]);
+    }
+
     /// <summary>Points a tile to a chunk, beginning with output channel <paramref name="firstChannel"/>.</summary>
     public void Select(UnstructuredTile* tile, int chunk, int firstChannel)
     {
-        int row = (chunk * _outputs) + firstChannel;
+        int row = (chunk * Outputs) + firstChannel;
         tile->Values = (float*)_values.Pointer + _starts[row];
         tile->Offsets = (int*)_offsets.Pointer + _starts[row];
         tile->Counts = (int*)_counts.Pointer + row;

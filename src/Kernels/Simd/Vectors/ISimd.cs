@@ -44,6 +44,12 @@ internal unsafe interface ISimd<TVector>
     /// <summary>Lane-wise <paramref name="value"/> where <paramref name="low"/> &lt; <paramref name="tested"/> &lt; <paramref name="high"/>, else 0.</summary>
     static abstract TVector WhereInside(TVector low, TVector tested, TVector high, TVector value);
 
+    /// <summary>Lane-wise <paramref name="value"/> where all bits of <paramref name="mask"/> are set, 0 where none is.</summary>
+    static abstract TVector Masked(TVector value, TVector mask);
+
+    /// <summary>Lanes 0, 2, 4 ... of <paramref name="low"/>, then those of <paramref name="high"/>; a single lane is that of <paramref name="low"/>.</summary>
+    static abstract TVector Even(TVector low, TVector high);
+
     /// <summary>Sum of all lanes.</summary>
     static abstract float Sum(TVector value);
 }
