@@ -274,6 +274,8 @@ public class CommandTests
             Assert.Single(run, row => row.GetProperty("picked").GetBoolean());
             Assert.Equal(1, run.Where(row => row.GetProperty("form").GetString() == "dense").Max(row => row.GetProperty("vsDense").GetDouble()));
             Assert.All(run, row => Assert.Equal(row.GetProperty("form").GetString() == "dense" ? 0 : sparsity, row.GetProperty("sparsity").GetDouble()));
+            double direct = FloorOf(run, "conv.direct.scalar");
+            Assert.InRange(FloorOf(run, "conv.unstructured.scalar") / direct, 0.9 * (1 - sparsity), 1.1 * (1 - sparsity));
         }
 
         Assert.InRange(document.RootElement.GetProperty("breakEven").GetDouble(), 0.1, 0.98);
@@ -281,9 +283,13 @@ public class CommandTests
         Assert.Equal(0, code);
         Assert.Contains("vs dense", output, StringComparison.Ordinal);
         Assert.Contains("break-even: unstructured", output, StringComparison.Ordinal);
+        Assert.Contains("times as fast as the best dense kernel", output, StringComparison.Ordinal);
         Assert.Equal(2, Run([.. layer, "--sparsity", "0.1,x"]).Code);
         Assert.Equal(2, Run([.. layer, "--sparsity", "0.5,"]).Code);
         Assert.Equal(2, Run([.. layer, "--sparsity", "1"]).Code);
+
+        static double FloorOf(JsonElement[] rows, string kernel) =>
+            rows.Single(row => row.GetProperty("kernel").GetString() == kernel).GetProperty("floorUs").GetDouble();
     }
 
     [Fact]

@@ -29,14 +29,16 @@ internal sealed record KernelRows(string Conv, double PickOverBest, double? Brea
 /// <param name="RunSparsity">The <c>--sparsity</c> of the run that the row belongs to.</param>
 /// <param name="ErrorBound">What rounding may make of <paramref name="MaxRelError"/>.</param>
 /// <param name="Correct">Whether the error is within that bound.</param>
+/// <param name="FloorUs">Time of the kernel's own multiply-adds at the peak of the same run; null on a device.</param>
 internal sealed record KernelRow(
     string Kernel, string Form, double Sparsity, int Threads, double MedianUs, double P10Us, double P90Us, double Gflops, double MaxRelError, bool Picked,
-    double VsDense, double RunSparsity, double ErrorBound, bool Correct)
+    double VsDense, double RunSparsity, double ErrorBound, bool Correct, double? FloorUs)
 {
     /// <summary>The row of a timing.</summary>
     public static KernelRow Of(KernelTiming timing, double runSparsity) => new(
         timing.Kernel, timing.Form.ToString().ToLowerInvariant(), timing.Sparsity, timing.Threads, timing.MedianMicroseconds, timing.P10Microseconds,
-        timing.P90Microseconds, timing.Gflops, Math.Min(timing.MaxRelativeError, double.MaxValue), timing.IsPicked, timing.VersusDense, runSparsity, timing.ErrorBound, timing.IsCorrect);
+        timing.P90Microseconds, timing.Gflops, Math.Min(timing.MaxRelativeError, double.MaxValue), timing.IsPicked, timing.VersusDense, runSparsity, timing.ErrorBound, timing.IsCorrect,
+        timing.FloorMicroseconds);
 }
 
 /// <summary>Source-generated JSON of <see cref="KernelRows"/>.</summary>

@@ -120,7 +120,7 @@ internal sealed partial class KernelsVerb : ComputeVerb
 
     private void Write(Terminal terminal, List<(double Sparsity, KernelComparison Comparison)> runs, WeightForm form, double? breakEven, double sparsest)
     {
-        foreach ((_, KernelComparison comparison) in runs) Write(terminal, comparison);
+        foreach ((_, KernelComparison comparison) in runs) Write(terminal, comparison, form);
         if (form != WeightForm.Dense && runs.Count > 1)
         {
             terminal.Line(breakEven is { } share
@@ -163,18 +163,24 @@ internal sealed partial class KernelsVerb : ComputeVerb
         return values;
     }
 
-    private void Write(Terminal terminal, KernelComparison comparison)
+    private void Write(Terminal terminal, KernelComparison comparison, WeightForm form)
     {
-        var table = new ResultTable("kernel", "form", "tile", ">sparsity", ">median us", ">p10 us", ">p90 us", ">dense GFLOP/s", ">vs dense", ">max rel error", "pick");
+        var table = new ResultTable("kernel", "form", "tile", ">sparsity", ">median us", ">p10 us", ">p90 us", ">floor us", ">dense GFLOP/s", ">vs dense", ">max rel error", "pick");
         foreach (KernelTiming row in comparison.Rows)
         {
             table.Add(row.Kernel, Name(row.Form), row.Tile, Number(row.Sparsity, "0.##"), Number(row.MedianMicroseconds, "F1"), Number(row.P10Microseconds, "F1"),
-                Number(row.P90Microseconds, "F1"), Number(row.Gflops, "F1"), Number(row.VersusDense, "F2"), Number(row.MaxRelativeError, "0.0e0"), row.IsPicked ? "*" : "");
+                Number(row.P90Microseconds, "F1"), row.FloorMicroseconds is { } floor ? Number(floor, "F1") : "", Number(row.Gflops, "F1"), Number(row.VersusDense, "F2"), Number(row.MaxRelativeError, "0.0e0"), row.IsPicked ? "*" : "");
         }
 
         terminal.Line($"{comparison.Shape}, {(Device == "cpu" ? $"{Threads} thread(s)" : Device)}: {Number(comparison.Shape.MultiplyAdds / 1e6, "0.###")} M multiply-adds dense");
         terminal.Write(table);
         terminal.Line($"pick / best: {Number(comparison.PickOverBest, "F2")}");
+        if (comparison.PeakGflops is { } peak)
+        {
+            terminal.Line($"floor: the multiply-adds that a kernel does at {Number(peak, "F1")} GFLOP/s a thread, measured in this run");
+            if (form != WeightForm.Dense && comparison.FloorVersusDense(form) is { } limit)
+                terminal.Line($"{Name(form)}: {Number(comparison.BestVersusDense(form), "F2")} times as fast as the best dense kernel, {Number(limit, "F2")} at its floor");
+        }
     }
 
     private int CompareIntegers(

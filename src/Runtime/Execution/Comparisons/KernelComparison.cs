@@ -1,7 +1,9 @@
+using System.Diagnostics;
 using CoInference.Kernels.Devices;
 using CoInference.Kernels.Gpu;
 using CoInference.Kernels.Gpu.Layers;
 using CoInference.Kernels.Registry;
+using CoInference.Runtime.Profiling;
 
 namespace CoInference.Runtime.Execution;
 
@@ -19,6 +21,7 @@ namespace CoInference.Runtime.Execution;
 /// <param name="IsPicked">Whether a session would run the layer on this kernel.</param>
 /// <param name="VersusDense">Median time of the fastest dense kernel of the same run over that of this kernel: above 1 the zeros pay.</param>
 /// <param name="ErrorBound">What rounding may make of <paramref name="MaxRelativeError"/>: the kernel's stated bound, or that of summation.</param>
+/// <param name="FloorMicroseconds">Time of the multiply-adds that the kernel does, at the peak of the widest vector unit in the same run, all threads; null on a device.</param>
 public sealed record KernelTiming(
     string Kernel,
     WeightForm Form,
@@ -32,7 +35,8 @@ public sealed record KernelTiming(
     double MaxRelativeError,
     bool IsPicked,
     double VersusDense,
-    double ErrorBound)
+    double ErrorBound,
+    double? FloorMicroseconds)
 {
     /// <summary>Whether the result is as close to the reference as it has to be.</summary>
     public bool IsCorrect => MaxRelativeError <= ErrorBound;
@@ -41,8 +45,11 @@ public sealed record KernelTiming(
 /// <summary>All kernels that can run one layer, timed against each other and checked against the scalar reference.</summary>
 /// <param name="Shape">The layer.</param>
 /// <param name="Rows">One row per kernel, fastest first.</param>
-public sealed record KernelComparison(ConvShape Shape, IReadOnlyList<KernelTiming> Rows)
+/// <param name="PeakGflops">Fused multiply-adds in registers of one thread, times two, in 1e9 per second: the median of the same run; null on a device.</param>
+public sealed record KernelComparison(ConvShape Shape, IReadOnlyList<KernelTiming> Rows, double? PeakGflops)
 {
+    private const int PeakIterations = 4096;
+
     /// <summary>Samples per kernel that <see cref="Run"/> takes when the caller does not say.</summary>
     public const int DefaultRounds = 15;
 
@@ -51,6 +58,12 @@ public sealed record KernelComparison(ConvShape Shape, IReadOnlyList<KernelTimin
 
     /// <summary>How many times faster than the fastest dense kernel the fastest kernel of <paramref name="form"/> is; 0 when none of it ran.</summary>
     public double BestVersusDense(WeightForm form) => Rows.Where(row => row.Form == form).Select(row => row.VersusDense).DefaultIfEmpty().Max();
+
+    /// <summary>
+    /// How many times faster than the fastest dense kernel of the run a kernel of <paramref name="form"/> would be that did nothing but its
+    /// multiply-adds; null when none of the form ran, and on a device.
+    /// </summary>
+    public double? FloorVersusDense(WeightForm form) => Rows.Where(row => row.Form == form).Select(row => row.MedianMicroseconds * row.VersusDense / row.FloorMicroseconds).Max();
 
     /// <summary>
     /// The sparsity from which on a form is faster than dense: where the straight lines through its measured ratios last pass
@@ -126,14 +139,17 @@ public sealed record KernelComparison(ConvShape Shape, IReadOnlyList<KernelTimin
         {
             errors = [.. runs.Select(run => run.MaxRelativeError())];
             bounds = [.. runs.Select(run => run.ErrorBound())];
-            samples = InterleavedTimer.Measure([.. runs.Select(run => (Func<int, double>)run.Sample)], rounds, cancellation);
+            Func<int, double>[] work = [.. runs.Select(run => (Func<int, double>)run.Sample)];
+            samples = InterleavedTimer.Measure(device is null ? [.. work, SamplePeak] : work, rounds, cancellation);
         }
         finally
         {
             foreach (LayerRun run in runs) run.Dispose();
         }
 
-        double[] medians = [.. samples.Select(sample => InterleavedTimer.Quantile(sample, 0.5))];
+        double? peak = device is null ? PeakIterations * FmaLoop.FlopsPerIteration(CpuFeatures.Widest) / InterleavedTimer.Quantile(samples[^1], 0.5) / 1e3 : null;
+
+        double[] medians = [.. samples.Take(runs.Length).Select(sample => InterleavedTimer.Quantile(sample, 0.5))];
         double dense = Enumerable.Range(0, medians.Length).Where(i => candidates[i].ConvolutionForm == WeightForm.Dense).Min(i => medians[i]);
         var rows = new KernelTiming[runs.Length];
         for (int i = 0; i < rows.Length; i++)
@@ -153,10 +169,18 @@ public sealed record KernelComparison(ConvShape Shape, IReadOnlyList<KernelTimin
                 errors[i],
                 candidate.Kernel == picked,
                 dense / median,
-                bounds[i]);
+                bounds[i],
+                2e-3 * runs[i].MultiplyAdds / peak / threads);
         }
 
         Array.Sort(rows, (a, b) => a.MedianMicroseconds.CompareTo(b.MedianMicroseconds));
-        return new KernelComparison(shape, rows);
+        return new KernelComparison(shape, rows, peak);
+    }
+
+    private static double SamplePeak(int runs)
+    {
+        long started = Stopwatch.GetTimestamp();
+        for (int i = 0; i < runs; i++) FmaLoop.Run(CpuFeatures.Widest, PeakIterations);
+        return Stopwatch.GetElapsedTime(started).TotalMicroseconds / runs;
     }
 }

@@ -19,6 +19,9 @@ internal abstract class LayerRun : IDisposable
     /// <summary>What is run.</summary>
     protected abstract RandomLayer Layer { get; }
 
+    /// <summary>Multiply-adds that a run really does; null on a device.</summary>
+    public virtual long? MultiplyAdds => null;
+
     /// <summary>What the output should be, in the layout of the output.</summary>
     protected abstract ReadOnlySpan<float> Expected { get; }
 
@@ -87,6 +90,8 @@ internal abstract class LayerRun : IDisposable
         protected override RandomLayer Layer { get; }
 
         protected override ReadOnlySpan<float> Expected => _expected.Values<float>();
+
+        public override long? MultiplyAdds => _prepared.MultiplyAdds;
 
         public override double Sample(int runs)
         {
