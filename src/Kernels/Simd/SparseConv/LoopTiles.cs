@@ -16,8 +16,8 @@ internal sealed unsafe class LoopTiles<TSimd, TVector> : IUnstructuredTiles<Loop
     private LoopTiles(UnstructuredWeights weights, TilePlan.Split split)
     {
         _weights = weights;
-        _big = UnstructuredTiles<TSimd, TVector>.Get(split.Size);
-        _small = split.Small > 0 ? UnstructuredTiles<TSimd, TVector>.Get(split.Size - 1) : null;
+        _big = Kernel(split.Size);
+        _small = split.Small > 0 ? Kernel(split.Size - 1) : null;
     }
 
     /// <inheritdoc/>
@@ -42,4 +42,17 @@ internal sealed unsafe class LoopTiles<TSimd, TVector> : IUnstructuredTiles<Loop
         if (isBig) _big(tile);
         else _small(tile);
     }
+
+    private static delegate*<UnstructuredTile*, void> Kernel(int vectors) => vectors switch
+    {
+        1 => &UnstructuredTile<TSimd, TVector, N1>.Run,
+        2 => &UnstructuredTile<TSimd, TVector, N2>.Run,
+        3 => &UnstructuredTile<TSimd, TVector, N3>.Run,
+        4 => &UnstructuredTile<TSimd, TVector, N4>.Run,
+        5 => &UnstructuredTile<TSimd, TVector, N5>.Run,
+        6 => &UnstructuredTile<TSimd, TVector, N6>.Run,
+        7 => &UnstructuredTile<TSimd, TVector, N7>.Run,
+        8 => &UnstructuredTile<TSimd, TVector, N8>.Run,
+        _ => throw new ArgumentOutOfRangeException(nameof(vectors), vectors, "Expected 1 to 8."),
+    };
 }
