@@ -144,7 +144,7 @@ public sealed class KernelChoiceTests : IDisposable
         var runs = new List<(double, KernelComparison)>();
         for (int i = 0; i < ratios.Length; i++)
         {
-            runs.Add((sparsities[i], new KernelComparison(LayerGraph.Shape(4, 4, 1, 4), [Row(WeightForm.Dense, 1), Row(WeightForm.Block, ratios[i]), Row(WeightForm.Block, ratios[i] / 2)])));
+            runs.Add((sparsities[i], new KernelComparison(LayerGraph.Shape(4, 4, 1, 4), [Row(WeightForm.Dense, 1), Row(WeightForm.Block, ratios[i]), Row(WeightForm.Block, ratios[i] / 2)], PeakGflops: null)));
         }
 
         double? share = KernelComparison.BreakEven(runs, WeightForm.Block);
@@ -152,7 +152,7 @@ public sealed class KernelChoiceTests : IDisposable
         if (expected is { } wanted) Assert.Equal(wanted, share!.Value, 3);
         Assert.Null(KernelComparison.BreakEven(runs, WeightForm.Unstructured));
 
-        static KernelTiming Row(WeightForm form, double versusDense) => new("k", form, "1x1", 0, 1, 1 / versusDense, 1, 1, 1, 0, false, versusDense, 1);
+        static KernelTiming Row(WeightForm form, double versusDense) => new("k", form, "1x1", 0, 1, 1 / versusDense, 1, 1, 1, 0, false, versusDense, 1, FloorMicroseconds: null);
     }
 
     [Fact]
