@@ -19,11 +19,13 @@ internal static class SparseConvCost
 
     private const double CyclesPerRunVector = 3;
     private const double CyclesPerChunkVector = 2.75;
-    private const double CyclesPerChunkTile = 4;
+    private const double CyclesPerChunkTile = 12;
     private const double CyclesPerCopiedRunVector = 2.5;
     private const double CyclesPerStoredSegment = 3;
+    private const double CyclesPerPartialSegment = 12;
     private const double CyclesPerDealtSegment = 2;
-    private const double CyclesPerStridedSegment = 3;
+    private const double CyclesPerDealtRun = 80;
+    private const double CyclesPerStridedSegment = 5;
     private const double CyclesPerGatheredPixel = 2;
 
     private const double CyclesPerBlockVector = 0.62;
@@ -48,10 +50,13 @@ internal static class SparseConvCost
         int count = tiles.Big + tiles.Small;
         int chunkChannels = UnstructuredWeights.ChunkChannels(shape, weights, StripPanel.TileBytes(shape, grid, tiles.Size));
         double chunks = Math.Ceiling((double)shape.InChannels / shape.Groups / chunkChannels);
-        double sums = shape.OutChannels * ((((chunks - 1) * CyclesPerChunkVector) + (CyclesPerStoredSegment * grid.Segments)) * grid.Height + (chunks * CyclesPerChunkTile * count));
-        double segments = (double)count * StripPanel.TileBytes(shape, grid, tiles.Size) / (grid.SegmentPixels * sizeof(float));
+        double sums = shape.OutChannels * (((chunks - 1) * CyclesPerChunkVector * grid.Height) + (chunks * CyclesPerChunkTile * count));
+        int partial = shape.OutWidth % grid.SegmentPixels == 0 ? 0 : 1;
+        double stored = shape.OutChannels * (double)grid.Height * grid.Segments * (((grid.Strips - partial) * CyclesPerStoredSegment) + (partial * CyclesPerPartialSegment));
+        double segments = (double)StripPanel.TileBytes(shape, grid, tiles.Size) / (grid.SegmentPixels * sizeof(float));
         double perSegment = shape.StrideX switch { 1 => CyclesPerDealtSegment, 2 => CyclesPerStridedSegment, _ => grid.SegmentPixels * CyclesPerGatheredPixel };
-        return grid.Strips * (cost.Cycles(weights, tiles) + sums + (shape.InChannels * segments * perSegment));
+        double dealt = (shape.InChannels * segments * perSegment) + (chunks * shape.Groups * grid.Segments * CyclesPerDealtRun);
+        return stored + (grid.Strips * (cost.Cycles(weights, tiles) + sums + (count * dealt)));
     }
 
     /// <summary>How a 1x1 layer is cut: vectors of a tile, and chunks of input channels.</summary>
