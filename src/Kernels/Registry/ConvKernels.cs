@@ -36,11 +36,10 @@ public static class ConvKernels
         new BlockConv<Simd512, Vector512<float>>(),
         new BlockConv<Simd256, Vector256<float>>(),
         new BlockConv<Simd128, Vector128<float>>(),
-        new UnstructuredConv<Simd512, Vector512<float>, CodeTiles>(),
-        new UnstructuredConv<Simd512, Vector512<float>, LoopTiles<Simd512, Vector512<float>>>(),
-        new UnstructuredConv<Simd256, Vector256<float>, LoopTiles<Simd256, Vector256<float>>>(),
-        new UnstructuredConv<Simd128, Vector128<float>, LoopTiles<Simd128, Vector128<float>>>(),
-        new UnstructuredConv<SimdScalar, float, LoopTiles<SimdScalar, float>>(),
+        new UnstructuredConv<Simd512, Vector512<float>>(),
+        new UnstructuredConv<Simd256, Vector256<float>>(),
+        new UnstructuredConv<Simd128, Vector128<float>>(),
+        new UnstructuredConv<SimdScalar, float>(),
     ];
 
     /// <summary>Rows that support <paramref name="shape"/> and skip zeros of <paramref name="form"/>.</summary>

@@ -13,14 +13,11 @@ internal sealed unsafe class QuadTileCode : ByteTileKernel
 {
     private const int MostPixels = 14, VectorBytes = 64, FirstWeights = 28, SecondWeights = 29, Cell = 30;
 
-    private readonly ExecutableMemory _code;
     private readonly nint[] _integers = new nint[MostPixels + 1];
     private readonly nint[] _floats = new nint[MostPixels + 1];
 
-    private QuadTileCode(ExecutableMemory code, List<Place> places)
+    private QuadTileCode()
     {
-        _code = code;
-        foreach (Place place in places) (place.StoresFloats ? _floats : _integers)[place.Pixels] = code.Start + place.Offset;
     }
 
     /// <inheritdoc/>
@@ -40,26 +37,27 @@ internal sealed unsafe class QuadTileCode : ByteTileKernel
     {
         const int StructuredFeatures = 7, VnniBit = 1 << 11;
         if (!X86Base.IsSupported || X86Base.CpuId(0, 0).Eax < StructuredFeatures || (X86Base.CpuId(StructuredFeatures, 0).Ecx & VnniBit) == 0) return null;
+        var kernel = new QuadTileCode();
         var code = new List<byte>();
-        var places = new List<Place>();
+        var places = new List<(nint[] Table, int Pixels, int Start)>();
         for (int pixels = 1; pixels <= MostPixels; pixels++)
         {
-            foreach (bool storesFloats in new[] { false, true })
+            foreach (nint[] table in new[] { kernel._integers, kernel._floats })
             {
-                places.Add(new Place(pixels, storesFloats, code.Count));
-                code.AddRange(Assemble(pixels, storesFloats));
+                places.Add((table, pixels, code.Count));
+                code.AddRange(Assemble(pixels, table == kernel._floats));
             }
         }
 
-        return ExecutableMemory.Load(CollectionsMarshal.AsSpan(code)) is { } loaded ? new QuadTileCode(loaded, places) : null;
+        nint start = ExecutableMemory.Load(CollectionsMarshal.AsSpan(code));
+        if (start == 0) return null;
+        foreach ((nint[] table, int pixels, int offset) in places) table[pixels] = start + offset;
+        return kernel;
     }
 
     /// <inheritdoc/>
-    public override void Run(ByteTiles* tiles, int pixels)
-    {
+    public override void Run(ByteTiles* tiles, int pixels) =>
         ((delegate* unmanaged<ByteTiles*, void>)(tiles->StoresFloats != 0 ? _floats : _integers)[pixels])(tiles);
-        GC.KeepAlive(_code);
-    }
 
     private static ReadOnlySpan<byte> Assemble(int pixels, bool storesFloats)
     {
@@ -102,8 +100,6 @@ internal sealed unsafe class QuadTileCode : ByteTileKernel
         code.Return();
         return code.Code;
     }
-
-    private readonly record struct Place(int Pixels, bool StoresFloats, int Offset);
 
     private static int Field(string name) => (int)Marshal.OffsetOf<ByteTiles>(name);
 }

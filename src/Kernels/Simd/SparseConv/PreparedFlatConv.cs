@@ -11,24 +11,26 @@ namespace CoInference.Kernels.Simd.SparseConv;
 /// Loop order: tile of pixels, chunk of input channels, output channel, weight. Planes that would crowd into a few cache sets
 /// or put tiles on odd addresses are copied, a chunk of a tile at a time, to one dense piece of memory.
 /// </remarks>
-internal sealed unsafe class PreparedFlatConv<TSimd, TVector, TTiles> : PreparedUnstructuredConv
+internal sealed unsafe class PreparedFlatConv<TSimd, TVector> : PreparedUnstructuredConv
     where TSimd : ISimd<TVector>
     where TVector : unmanaged
-    where TTiles : class, IUnstructuredTiles<TTiles>
 {
     // Planes at multiples of this distance crowd into an eighth of the first-level cache or less.
     private const int CrowdingBytes = 512;
 
-    private readonly TilePlan.Split _split;
+    private readonly TilePlan.Split _tiles;
     private readonly int _chunkChannels;
     private readonly bool _copies;
-    private readonly TTiles _tiles;
+    private readonly delegate*<UnstructuredTile*, void> _bigTile;
+    private readonly delegate*<UnstructuredTile*, void> _smallTile;
 
     public PreparedFlatConv(ConvShape shape, Epilogue epilogue, ReadOnlySpan<float> weights, ReadOnlySpan<float> bias)
-        : base(shape, epilogue, (VectorWidth)TSimd.Lanes, UnstructuredWeights.CountOf(weights), TTiles.Cost)
+        : base(shape, epilogue, (VectorWidth)TSimd.Lanes, UnstructuredWeights.CountOf(weights))
     {
-        SparseConvCost.FlatPlan plan = SparseConvCost.PlanFlat(shape, (VectorWidth)TSimd.Lanes, UnstructuredWeights.CountOf(weights), TTiles.Cost);
-        _split = plan.Tiles;
+        SparseConvCost.FlatPlan plan = SparseConvCost.PlanFlat(shape, (VectorWidth)TSimd.Lanes, UnstructuredWeights.CountOf(weights));
+        _tiles = plan.Tiles;
+        _bigTile = UnstructuredTiles<TSimd, TVector>.Get(_tiles.Size);
+        _smallTile = _tiles.Small > 0 ? UnstructuredTiles<TSimd, TVector>.Get(_tiles.Size - 1) : null;
         int groupInputs = shape.InChannels / shape.Groups;
         _chunkChannels = (groupInputs + plan.Chunks - 1) / plan.Chunks;
         int chunkChannels = _chunkChannels, tileFloats = TileFloats, plane = Pixels;
@@ -36,20 +38,16 @@ internal sealed unsafe class PreparedFlatConv<TSimd, TVector, TTiles> : Prepared
             || (long)shape.InChannels * plane > int.MaxValue;
         Weights = new UnstructuredWeights(shape, weights, bias, _chunkChannels, (channel, _, _) => !_copies ? channel * plane
             : ((channel / groupInputs * chunkChannels) + (channel % groupInputs % chunkChannels)) * tileFloats);
-        _tiles = TTiles.Create(Weights, _split);
     }
-
-    /// <inheritdoc/>
-    public override long WeightBytes => _tiles.WeightBytes;
 
     /// <inheritdoc/>
     protected override UnstructuredWeights Weights { get; }
 
     /// <inheritdoc/>
-    protected override int Units => Shape.Batch * (_split.Big + _split.Small);
+    protected override int Units => Shape.Batch * (_tiles.Big + _tiles.Small);
 
     /// <inheritdoc/>
-    protected override int TileFloats => _split.Size * TSimd.Lanes;
+    protected override int TileFloats => _tiles.Size * TSimd.Lanes;
 
     /// <inheritdoc/>
     protected override long InputBytes => _copies ? (((long)Shape.Groups * _chunkChannels * TileFloats * sizeof(float)) + 63) / 64 * 64 : 0;
@@ -63,28 +61,28 @@ internal sealed unsafe class PreparedFlatConv<TSimd, TVector, TTiles> : Prepared
         UnstructuredTile one = *tile;
         one.OutputVectorStride = TSimd.Lanes;
         var panel = (float*)scratch;
-        int tiles = _split.Big + _split.Small;
+        int tiles = _tiles.Big + _tiles.Small;
         for (int unit = firstUnit; unit < endUnit; unit++)
         {
             int image = unit / tiles, index = unit % tiles;
-            bool big = index < _split.Big;
-            int vectors = big ? _split.Size : _split.Size - 1;
-            int pixel = ((index * _split.Size) - Math.Max(0, index - _split.Big)) * TSimd.Lanes;
+            bool big = index < _tiles.Big;
+            int vectors = big ? _tiles.Size : _tiles.Size - 1;
+            int pixel = ((index * _tiles.Size) - Math.Max(0, index - _tiles.Big)) * TSimd.Lanes;
             nint at = ((nint)image * Shape.OutChannels * tile->OutputStride) + pixel;
             float* source = input + ((nint)image * Shape.InChannels * Pixels) + pixel;
             one.Input = _copies ? panel : source;
-            float* residual = tile->Residual == null ? null : tile->Residual + at;
+            one.Residual = tile->Residual == null ? null : tile->Residual + at;
             int pixels = Math.Min(vectors * TSimd.Lanes, Pixels - pixel);
             bool whole = pixels == vectors * TSimd.Lanes;
             for (int chunk = 0; chunk < Weights.Chunks; chunk++)
             {
                 if (_copies) CopyChunk(source, panel, chunk, pixels, vectors);
                 one.Output = whole && chunk == Weights.Chunks - 1 ? tile->Output + at : null;
-                one.Residual = residual;
-                _tiles.Run(&one, big, chunk, firstChannel);
+                Weights.Select(&one, chunk, firstChannel);
+                if (big) _bigTile(&one);
+                else _smallTile(&one);
             }
 
-            one.Residual = residual;
             if (!whole) TileStore.Run(&one, vectors * TSimd.Lanes, pixels, tile->Output + at);
         }
     }

@@ -3,7 +3,7 @@ using CoInference.Kernels.Registry;
 
 namespace CoInference.Kernels.Simd.SparseConv;
 
-/// <summary>An unstructured convolution with packed weights; see <see cref="UnstructuredConv{TSimd,TVector,TTiles}"/>.</summary>
+/// <summary>An unstructured convolution with packed weights; see <see cref="UnstructuredConv{TSimd,TVector}"/>.</summary>
 internal abstract unsafe class PreparedUnstructuredConv : PreparedConv
 {
     [ThreadStatic]
@@ -15,14 +15,17 @@ internal abstract unsafe class PreparedUnstructuredConv : PreparedConv
     private readonly double _cycles;
 
     /// <summary>Takes what all loop orders share.</summary>
-    protected PreparedUnstructuredConv(ConvShape shape, Epilogue epilogue, VectorWidth width, int weights, UnstructuredTileCost cost)
+    protected PreparedUnstructuredConv(ConvShape shape, Epilogue epilogue, VectorWidth width, int weights)
     {
         Shape = shape;
         _hasResidual = epilogue.HasResidual;
         if (epilogue.Activation == FusedActivation.Clamp) (_minimum, _maximum) = (epilogue.Minimum, epilogue.Maximum);
         MultiplyAdds = (long)weights * shape.Batch * shape.OutHeight * shape.OutWidth;
-        _cycles = SparseConvCost.UnstructuredCycles(shape, width, (double)weights / shape.WeightCount, cost);
+        _cycles = SparseConvCost.UnstructuredCycles(shape, width, (double)weights / shape.WeightCount);
     }
+
+    /// <inheritdoc/>
+    public sealed override long WeightBytes => Weights.Bytes;
 
     /// <inheritdoc/>
     public sealed override long MultiplyAdds { get; }

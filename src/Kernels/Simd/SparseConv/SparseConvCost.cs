@@ -17,12 +17,17 @@ internal static class SparseConvCost
     // the processor fetches a vector more than the tile has.
     private const double FlatChunkBytes = 44 * 1024;
 
+    // A multiply-add loads its input; the weight is loaded once for all vectors of a tile. Tiles of one or two vectors are
+    // bound by the latency of their sums.
+    private const double CyclesPerUnstructuredVector = 0.55;
+    private const double CyclesPerUnstructuredWeight = 0.8;
+    private const double LeastCyclesPerWeight = 1.65;
     private const double CyclesPerRunVector = 3;
     private const double CyclesPerChunkVector = 2.75;
     private const double CyclesPerChunkTile = 12;
     private const double CyclesPerCopiedRunVector = 2.5;
     private const double CyclesPerStoredSegment = 3;
-    private const double CyclesPerPartialSegment = 12;
+    private const double CyclesPerPartialSegment = 6;
     private const double CyclesPerDealtSegment = 2;
     private const double CyclesPerDealtRun = 80;
     private const double CyclesPerStridedSegment = 5;
@@ -43,8 +48,7 @@ internal static class SparseConvCost
     /// <param name="shape">The layer.</param>
     /// <param name="grid">How pixels are dealt to lanes.</param>
     /// <param name="weights">Weights that are not zero.</param>
-    /// <param name="cost">Cost of the tiles.</param>
-    public static double StripCycles(ConvShape shape, StripGrid grid, double weights, UnstructuredTileCost cost)
+    public static double StripCycles(ConvShape shape, StripGrid grid, double weights)
     {
         TilePlan.Split tiles = StripTiles(grid);
         int count = tiles.Big + tiles.Small;
@@ -56,7 +60,7 @@ internal static class SparseConvCost
         double segments = (double)StripPanel.TileBytes(shape, grid, tiles.Size) / (grid.SegmentPixels * sizeof(float));
         double perSegment = shape.StrideX switch { 1 => CyclesPerDealtSegment, 2 => CyclesPerStridedSegment, _ => grid.SegmentPixels * CyclesPerGatheredPixel };
         double dealt = (shape.InChannels * segments * perSegment) + (chunks * shape.Groups * grid.Segments * CyclesPerDealtRun);
-        return stored + (grid.Strips * (cost.Cycles(weights, tiles) + sums + (count * dealt)));
+        return stored + (grid.Strips * ((weights * TileCycles(tiles)) + sums + (count * dealt)));
     }
 
     /// <summary>How a 1x1 layer is cut: vectors of a tile, and chunks of input channels.</summary>
@@ -67,8 +71,7 @@ internal static class SparseConvCost
     /// <param name="shape">The layer.</param>
     /// <param name="width">Vector unit.</param>
     /// <param name="weights">Weights that are not zero.</param>
-    /// <param name="cost">Cost of the tiles.</param>
-    public static FlatPlan PlanFlat(ConvShape shape, VectorWidth width, double weights, UnstructuredTileCost cost)
+    public static FlatPlan PlanFlat(ConvShape shape, VectorWidth width, double weights)
     {
         int vectors = ((shape.OutHeight * shape.OutWidth) + (int)width - 1) / (int)width;
         var best = new FlatPlan(default, 0, double.PositiveInfinity);
@@ -78,7 +81,7 @@ internal static class SparseConvCost
             double channelBytes = (tiles.Size + 1) * (int)width * sizeof(float);
             var chunks = (int)Math.Ceiling((double)shape.InChannels / shape.Groups * channelBytes / FlatChunkBytes);
             int count = tiles.Big + tiles.Small;
-            double cycles = cost.Cycles(weights, tiles)
+            double cycles = (weights * TileCycles(tiles))
                 + (shape.OutChannels * ((chunks * CyclesPerChunkTile * count) + ((CyclesPerRunVector + ((chunks - 1) * CyclesPerChunkVector)) * vectors)));
             if (cycles < best.Cycles) best = new FlatPlan(tiles, chunks, cycles);
         }
@@ -87,19 +90,19 @@ internal static class SparseConvCost
     }
 
     /// <summary>Expected cycles of the unstructured form on one thread.</summary>
-    public static double UnstructuredCycles(ConvShape shape, VectorWidth width, double density, UnstructuredTileCost cost)
+    public static double UnstructuredCycles(ConvShape shape, VectorWidth width, double density)
     {
         double weights = density * shape.WeightCount;
-        if (!IsFlat(shape)) return shape.Batch * StripCycles(shape, StripGrid.Choose(shape, (int)width, weights, cost), weights, cost);
+        if (!IsFlat(shape)) return shape.Batch * StripCycles(shape, StripGrid.Choose(shape, (int)width, weights), weights);
         int pixels = shape.OutHeight * shape.OutWidth;
         double vectors = Math.Ceiling((double)pixels / (int)width);
         double copied = pixels % (int)width == 0 ? 0 : CyclesPerCopiedRunVector;
-        return shape.Batch * (PlanFlat(shape, width, weights, cost).Cycles + (vectors * shape.InChannels * copied));
+        return shape.Batch * (PlanFlat(shape, width, weights).Cycles + (vectors * shape.InChannels * copied));
     }
 
     /// <summary>Expected microseconds of the unstructured form on one thread.</summary>
-    public static double UnstructuredMicroseconds(ConvShape shape, VectorWidth width, double density, UnstructuredTileCost cost) =>
-        UnstructuredCycles(shape, width, density, cost) / DirectConvCost.CyclesPerMicrosecond;
+    public static double UnstructuredMicroseconds(ConvShape shape, VectorWidth width, double density) =>
+        UnstructuredCycles(shape, width, density) / DirectConvCost.CyclesPerMicrosecond;
 
     /// <summary>Expected cycles of the block form on one thread.</summary>
     public static double BlockCycles(ConvShape shape, VectorWidth width, double density)
@@ -115,6 +118,11 @@ internal static class SparseConvCost
     /// <summary>Expected microseconds of the block form on one thread.</summary>
     public static double BlockMicroseconds(ConvShape shape, VectorWidth width, double density) =>
         BlockCycles(shape, width, density) / DirectConvCost.CyclesPerMicrosecond;
+
+    // Cycles that a weight takes in all tiles.
+    private static double TileCycles(TilePlan.Split tiles) => (tiles.Big * WeightCycles(tiles.Size)) + (tiles.Small * WeightCycles(tiles.Size - 1));
+
+    private static double WeightCycles(int vectors) => Math.Max(LeastCyclesPerWeight, (vectors * CyclesPerUnstructuredVector) + CyclesPerUnstructuredWeight);
 
     /// <summary>A cut of the pixels of an image into tiles and of its channels into chunks.</summary>
     /// <param name="Tiles">Vectors of the tiles.</param>

@@ -26,14 +26,13 @@ internal sealed record StripGrid(int Segments, int SegmentPixels, int Strips, in
     /// <param name="shape">The layer.</param>
     /// <param name="lanes">Lanes, a power of two.</param>
     /// <param name="weights">Weights that are not zero.</param>
-    /// <param name="cost">Cost of the tiles that will run.</param>
-    public static StripGrid Choose(ConvShape shape, int lanes, double weights, UnstructuredTileCost cost)
+    public static StripGrid Choose(ConvShape shape, int lanes, double weights)
     {
         StripGrid best = Cut(shape, lanes, 1);
         for (int segments = 2; segments * LeastSegment <= lanes; segments *= 2)
         {
             StripGrid grid = Cut(shape, lanes, segments);
-            if (SparseConvCost.StripCycles(shape, grid, weights, cost) < SparseConvCost.StripCycles(shape, best, weights, cost)) best = grid;
+            if (SparseConvCost.StripCycles(shape, grid, weights) < SparseConvCost.StripCycles(shape, best, weights)) best = grid;
         }
 
         return best;

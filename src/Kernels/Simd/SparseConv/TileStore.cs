@@ -35,7 +35,7 @@ internal static unsafe class TileStore
         }
     }
 
-    /// <summary>Stores the segments of a tile of <see cref="PreparedStripConv{TSimd,TVector,TTiles}"/>.</summary>
+    /// <summary>Stores the segments of a tile of <see cref="PreparedStripConv{TSimd,TVector}"/>.</summary>
     /// <param name="tile">The tile, all its sums finished.</param>
     /// <param name="grid">How pixels are dealt to lanes.</param>
     /// <param name="shape">The layer.</param>
@@ -60,15 +60,16 @@ internal static unsafe class TileStore
         TVector low = TSimd.Broadcast(tile->Minimum), high = TSimd.Broadcast(tile->Maximum);
         float* sums = tile->Sums;
         float* residual = tile->Residual;
-        nint segmentDistance = (nint)grid.Height * shape.OutWidth;
-        for (int channel = 0; channel < tile->Channels; channel++, sums += rows * grid.Lanes, output += tile->OutputStride)
+        int lanes = grid.Lanes, segments = grid.Segments, segmentPixels = grid.SegmentPixels, height = grid.Height;
+        int outHeight = shape.OutHeight, outWidth = shape.OutWidth;
+        for (int channel = 0; channel < tile->Channels; channel++, sums += rows * lanes, output += tile->OutputStride)
         {
-            for (int segment = 0; segment < grid.Segments; segment++)
+            for (int segment = 0; segment < segments; segment++)
             {
-                int inside = Math.Min(rows, shape.OutHeight - (segment * grid.Height) - firstRow);
-                float* from = sums + (segment * grid.SegmentPixels);
-                nint at = segment * segmentDistance;
-                for (int row = 0; row < inside; row++, from += grid.Lanes, at += shape.OutWidth)
+                int inside = Math.Min(rows, outHeight - (segment * height) - firstRow);
+                float* from = sums + (segment * segmentPixels);
+                nint at = (nint)segment * height * outWidth;
+                for (int row = 0; row < inside; row++, from += lanes, at += outWidth)
                 {
                     int pixel = 0;
                     for (; pixel + TSimd.Lanes <= columns; pixel += TSimd.Lanes)

@@ -12,14 +12,12 @@ namespace CoInference.Kernels.Simd.SparseConv;
 /// </summary>
 /// <typeparam name="TSimd">Vector operations.</typeparam>
 /// <typeparam name="TVector">Vector type.</typeparam>
-/// <typeparam name="TTiles">What runs the tiles.</typeparam>
-internal sealed class UnstructuredConv<TSimd, TVector, TTiles> : ConvKernel
+internal sealed class UnstructuredConv<TSimd, TVector> : ConvKernel
     where TSimd : ISimd<TVector>
     where TVector : unmanaged
-    where TTiles : class, IUnstructuredTiles<TTiles>
 {
     /// <inheritdoc/>
-    public override string Name => $"conv.unstructured.{TTiles.Name}";
+    public override string Name => TSimd.Lanes == 1 ? "conv.unstructured.scalar" : $"conv.unstructured.v{TSimd.Lanes * 32}";
 
     /// <inheritdoc/>
     public override WeightForm Form => WeightForm.Unstructured;
@@ -37,17 +35,17 @@ internal sealed class UnstructuredConv<TSimd, TVector, TTiles> : ConvKernel
     public override ActivationLayout OutputLayout(ConvShape shape) => ActivationLayout.Nchw;
 
     /// <inheritdoc/>
-    public override bool Supports(ConvShape shape) => TTiles.IsSupported && PreparedStripConv<TSimd, TVector, TTiles>.Addresses(shape);
+    public override bool Supports(ConvShape shape) => CpuFeatures.Supports(Width) && PreparedStripConv<TSimd, TVector>.Addresses(shape);
 
     /// <inheritdoc/>
-    public override double EstimateMicroseconds(ConvShape shape, double density) => SparseConvCost.UnstructuredMicroseconds(shape, Width, density, TTiles.Cost);
+    public override double EstimateMicroseconds(ConvShape shape, double density) => SparseConvCost.UnstructuredMicroseconds(shape, Width, density);
 
     /// <inheritdoc/>
     public override PreparedConv Prepare(ConvShape shape, Epilogue epilogue, ReadOnlySpan<float> weights, ReadOnlySpan<float> bias)
     {
         ConvArguments.Require(this, shape, weights, bias);
         return SparseConvCost.IsFlat(shape)
-            ? new PreparedFlatConv<TSimd, TVector, TTiles>(shape, epilogue, weights, bias)
-            : new PreparedStripConv<TSimd, TVector, TTiles>(shape, epilogue, weights, bias);
+            ? new PreparedFlatConv<TSimd, TVector>(shape, epilogue, weights, bias)
+            : new PreparedStripConv<TSimd, TVector>(shape, epilogue, weights, bias);
     }
 }

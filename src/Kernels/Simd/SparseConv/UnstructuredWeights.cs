@@ -12,6 +12,7 @@ internal sealed unsafe class UnstructuredWeights
     // With fewer weights per output channel a chunk does not pay for the sums it loads and stores.
     private const double WeightsPerChunk = 8;
 
+    private readonly int _outputs;
     private readonly AlignedBuffer _values;
     private readonly AlignedBuffer _offsets;
     private readonly AlignedBuffer _counts;
@@ -27,7 +28,7 @@ internal sealed unsafe class UnstructuredWeights
     public UnstructuredWeights(ConvShape shape, ReadOnlySpan<float> weights, ReadOnlySpan<float> bias, int chunkChannels, Func<int, int, int, int> offset)
     {
         int groupInputs = shape.InChannels / shape.Groups;
-        Outputs = shape.OutChannels;
+        _outputs = shape.OutChannels;
         Chunks = (groupInputs + chunkChannels - 1) / chunkChannels;
         Count = CountOf(weights);
         _bias = new AlignedBuffer((long)shape.OutChannels * sizeof(float));
@@ -64,9 +65,6 @@ internal sealed unsafe class UnstructuredWeights
         }
     }
 
-    /// <summary>Output channels.</summary>
-    public int Outputs { get; }
-
     /// <summary>Chunks of input channels.</summary>
     public int Chunks { get; }
 
@@ -100,17 +98,10 @@ internal sealed unsafe class UnstructuredWeights
         return (groupInputs + chunks - 1) / chunks;
     }
 
-    /// <summary>Floats from the input of a tile to what each weight of an output channel multiplies in a chunk.</summary>
-    public ReadOnlySpan<int> OffsetsOf(int chunk, int output)
-    {
-        int row = (chunk * Outputs) + output;
-        return new ReadOnlySpan<int>((int*)_offsets.Pointer + _starts[row], ((int*)_counts.Pointer)[row]);
-    }
-
     /// <summary>Points a tile to a chunk, beginning with output channel <paramref name="firstChannel"/>.</summary>
     public void Select(UnstructuredTile* tile, int chunk, int firstChannel)
     {
-        int row = (chunk * Outputs) + firstChannel;
+        int row = (chunk * _outputs) + firstChannel;
         tile->Values = (float*)_values.Pointer + _starts[row];
         tile->Offsets = (int*)_offsets.Pointer + _starts[row];
         tile->Counts = (int*)_counts.Pointer + row;
