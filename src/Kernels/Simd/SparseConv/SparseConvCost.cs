@@ -19,13 +19,14 @@ internal static class SparseConvCost
 
     // A multiply-add loads its input; the weight is loaded once for all vectors of a tile. Tiles of one or two vectors are
     // bound by the latency of their sums.
-    private const double CyclesPerUnstructuredVector = 0.55;
-    private const double CyclesPerUnstructuredWeight = 0.8;
+    private const double CyclesPerUnstructuredVector = 0.6;
+    private const double CyclesPerUnstructuredWeight = 0.9;
     private const double LeastCyclesPerWeight = 1.65;
     private const double CyclesPerRunVector = 3;
     private const double CyclesPerChunkVector = 2.75;
-    private const double CyclesPerChunkTile = 12;
+    private const double CyclesPerChunkTile = 5;
     private const double CyclesPerCopiedRunVector = 2.5;
+    private const double CyclesPerStoredVector = 1;
     private const double CyclesPerStoredSegment = 3;
     private const double CyclesPerPartialSegment = 6;
     private const double CyclesPerDealtSegment = 2;
@@ -56,7 +57,7 @@ internal static class SparseConvCost
         double chunks = Math.Ceiling((double)shape.InChannels / shape.Groups / chunkChannels);
         double sums = shape.OutChannels * (((chunks - 1) * CyclesPerChunkVector * grid.Height) + (chunks * CyclesPerChunkTile * count));
         int partial = shape.OutWidth % grid.SegmentPixels == 0 ? 0 : 1;
-        double stored = shape.OutChannels * (double)grid.Height * grid.Segments * (((grid.Strips - partial) * CyclesPerStoredSegment) + (partial * CyclesPerPartialSegment));
+        double stored = shape.OutChannels * (double)grid.Height * grid.Segments * (((grid.Strips - partial) * (grid.Segments == 1 ? CyclesPerStoredVector : CyclesPerStoredSegment)) + (partial * CyclesPerPartialSegment));
         double segments = (double)StripPanel.TileBytes(shape, grid, tiles.Size) / (grid.SegmentPixels * sizeof(float));
         double perSegment = shape.StrideX switch { 1 => CyclesPerDealtSegment, 2 => CyclesPerStridedSegment, _ => grid.SegmentPixels * CyclesPerGatheredPixel };
         double dealt = (shape.InChannels * segments * perSegment) + (chunks * shape.Groups * grid.Segments * CyclesPerDealtRun);
