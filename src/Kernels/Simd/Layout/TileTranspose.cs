@@ -58,7 +58,7 @@ internal static unsafe class TileTranspose
 
     /// <summary>Turns four rows into four columns in each quarter of 512-bit registers; needs AVX-512.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void InQuarters(ref Vector512<float> row0, ref Vector512<float> row1, ref Vector512<float> row2, ref Vector512<float> row3)
+    private static void InQuarters(ref Vector512<float> row0, ref Vector512<float> row1, ref Vector512<float> row2, ref Vector512<float> row3)
     {
         Vector512<float> low02 = Avx512F.UnpackLow(row0, row2);
         Vector512<float> high02 = Avx512F.UnpackHigh(row0, row2);

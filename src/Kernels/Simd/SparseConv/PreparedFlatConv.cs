@@ -77,8 +77,8 @@ internal sealed unsafe class PreparedFlatConv<TSimd, TVector> : PreparedUnstruct
             for (int chunk = 0; chunk < Weights.Chunks; chunk++)
             {
                 if (_copies) CopyChunk(source, panel, chunk, pixels, vectors);
-                one.Output = whole && chunk == Weights.Chunks - 1 ? tile->Output + at : null;
                 Weights.Select(&one, chunk, firstChannel);
+                one.Output = whole && chunk == Weights.Chunks - 1 ? tile->Output + at : null;
                 if (big) _bigTile(&one);
                 else _smallTile(&one);
             }

@@ -56,8 +56,10 @@ internal static class SparseConvCost
         int chunkChannels = UnstructuredWeights.ChunkChannels(shape, weights, StripPanel.TileBytes(shape, grid, tiles.Size));
         double chunks = Math.Ceiling((double)shape.InChannels / shape.Groups / chunkChannels);
         double sums = shape.OutChannels * (((chunks - 1) * CyclesPerChunkVector * grid.Height) + (chunks * CyclesPerChunkTile * count));
-        int partial = shape.OutWidth % grid.SegmentPixels == 0 ? 0 : 1;
-        double stored = shape.OutChannels * (double)grid.Height * grid.Segments * (((grid.Strips - partial) * (grid.Segments == 1 ? CyclesPerStoredVector : CyclesPerStoredSegment)) + (partial * CyclesPerPartialSegment));
+        int partialStrips = shape.OutWidth % grid.SegmentPixels == 0 ? 0 : 1;
+        double perStored = grid.Segments == 1 ? CyclesPerStoredVector : CyclesPerStoredSegment;
+        double stored = (double)shape.OutChannels * grid.Height * grid.Segments
+            * (((grid.Strips - partialStrips) * perStored) + (partialStrips * CyclesPerPartialSegment));
         double segments = (double)StripPanel.TileBytes(shape, grid, tiles.Size) / (grid.SegmentPixels * sizeof(float));
         double perSegment = shape.StrideX switch { 1 => CyclesPerDealtSegment, 2 => CyclesPerStridedSegment, _ => grid.SegmentPixels * CyclesPerGatheredPixel };
         double dealt = (shape.InChannels * segments * perSegment) + (chunks * shape.Groups * grid.Segments * CyclesPerDealtRun);

@@ -35,7 +35,7 @@ internal static unsafe class TileStore
         }
     }
 
-    /// <summary>Stores the segments of a tile of <see cref="PreparedStripConv{TSimd,TVector}"/>.</summary>
+    /// <summary>Stores a tile of <see cref="PreparedStripConv{TSimd,TVector}"/> whose vectors hold several segments or reach beyond the image.</summary>
     /// <param name="tile">The tile, all its sums finished.</param>
     /// <param name="grid">How pixels are dealt to lanes.</param>
     /// <param name="shape">The layer.</param>
@@ -45,11 +45,8 @@ internal static unsafe class TileStore
     /// <param name="output">First pixel of the first output channel.</param>
     public static void Segments(UnstructuredTile* tile, StripGrid grid, ConvShape shape, int rows, int firstRow, int columns, float* output)
     {
-        if (columns < grid.SegmentPixels) Segments<Simd128, Vector128<float>>(tile, grid, shape, rows, firstRow, columns, output);
-        else if (columns == 16) Segments<Simd512, Vector512<float>>(tile, grid, shape, rows, firstRow, columns, output);
-        else if (columns == 8) Segments<Simd256, Vector256<float>>(tile, grid, shape, rows, firstRow, columns, output);
-        else if (columns == 4) Segments<Simd128, Vector128<float>>(tile, grid, shape, rows, firstRow, columns, output);
-        else Segments<SimdScalar, float>(tile, grid, shape, rows, firstRow, columns, output);
+        if (columns == 8) Segments<Simd256, Vector256<float>>(tile, grid, shape, rows, firstRow, columns, output);
+        else Segments<Simd128, Vector128<float>>(tile, grid, shape, rows, firstRow, columns, output);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]

@@ -35,6 +35,7 @@ internal static unsafe class UnstructuredTile<TSimd, TVector, TVectors>
         float* residual = tile->Residual;
         nint stride = tile->OutputStride, next = tile->OutputVectorStride;
         TVector low = TSimd.Broadcast(tile->Minimum), high = TSimd.Broadcast(tile->Maximum);
+        ulong pair = *(ulong*)offset, secondPair = *(ulong*)(offset + 2);
         for (int channel = 0; channel < tile->Channels; channel++, sums += TVectors.Value * TSimd.Lanes)
         {
             TVector a0, a1, a2, a3, a4, a5, a6, a7;
@@ -54,16 +55,17 @@ internal static unsafe class UnstructuredTile<TSimd, TVector, TVectors>
                 if (TVectors.Value > 7) a7 = TSimd.Load(sums + (7 * TSimd.Lanes));
             }
 
-            // Four weights at a time, whose offsets are read in pairs: loads are what limits this loop.
+            // Four weights at a time. Loads are what limits this loop, and those of the input must not wait for their offsets, which are
+            // read in pairs and a step ahead.
             int left = counts[channel];
             if (TVectors.Value <= 6)
             {
                 TVector b0 = TSimd.Zero, b1 = b0, b2 = b0, b3 = b0, b4 = b0, b5 = b0;
                 for (; left >= 4; left -= 4, offset += 4, value += 4)
                 {
-                    ulong offsets = *(ulong*)offset;
-                    float* x = input + (uint)offsets;
-                    float* y = input + (offsets >> 32);
+                    float* x = input + (uint)pair, y = input + (pair >> 32), z = input + (uint)secondPair, u = input + (secondPair >> 32);
+                    pair = *(ulong*)(offset + 4);
+                    secondPair = *(ulong*)(offset + 6);
                     TVector w = TSimd.Broadcast(value[0]);
                     a0 = TSimd.MultiplyAdd(TSimd.Load(x), w, a0);
                     if (TVectors.Value > 1) a1 = TSimd.MultiplyAdd(TSimd.Load(x + TSimd.Lanes), w, a1);
@@ -78,23 +80,20 @@ internal static unsafe class UnstructuredTile<TSimd, TVector, TVectors>
                     if (TVectors.Value > 3) b3 = TSimd.MultiplyAdd(TSimd.Load(y + (3 * TSimd.Lanes)), w, b3);
                     if (TVectors.Value > 4) b4 = TSimd.MultiplyAdd(TSimd.Load(y + (4 * TSimd.Lanes)), w, b4);
                     if (TVectors.Value > 5) b5 = TSimd.MultiplyAdd(TSimd.Load(y + (5 * TSimd.Lanes)), w, b5);
-                    offsets = *(ulong*)(offset + 2);
-                    x = input + (uint)offsets;
-                    y = input + (offsets >> 32);
                     w = TSimd.Broadcast(value[2]);
-                    a0 = TSimd.MultiplyAdd(TSimd.Load(x), w, a0);
-                    if (TVectors.Value > 1) a1 = TSimd.MultiplyAdd(TSimd.Load(x + TSimd.Lanes), w, a1);
-                    if (TVectors.Value > 2) a2 = TSimd.MultiplyAdd(TSimd.Load(x + (2 * TSimd.Lanes)), w, a2);
-                    if (TVectors.Value > 3) a3 = TSimd.MultiplyAdd(TSimd.Load(x + (3 * TSimd.Lanes)), w, a3);
-                    if (TVectors.Value > 4) a4 = TSimd.MultiplyAdd(TSimd.Load(x + (4 * TSimd.Lanes)), w, a4);
-                    if (TVectors.Value > 5) a5 = TSimd.MultiplyAdd(TSimd.Load(x + (5 * TSimd.Lanes)), w, a5);
+                    a0 = TSimd.MultiplyAdd(TSimd.Load(z), w, a0);
+                    if (TVectors.Value > 1) a1 = TSimd.MultiplyAdd(TSimd.Load(z + TSimd.Lanes), w, a1);
+                    if (TVectors.Value > 2) a2 = TSimd.MultiplyAdd(TSimd.Load(z + (2 * TSimd.Lanes)), w, a2);
+                    if (TVectors.Value > 3) a3 = TSimd.MultiplyAdd(TSimd.Load(z + (3 * TSimd.Lanes)), w, a3);
+                    if (TVectors.Value > 4) a4 = TSimd.MultiplyAdd(TSimd.Load(z + (4 * TSimd.Lanes)), w, a4);
+                    if (TVectors.Value > 5) a5 = TSimd.MultiplyAdd(TSimd.Load(z + (5 * TSimd.Lanes)), w, a5);
                     w = TSimd.Broadcast(value[3]);
-                    b0 = TSimd.MultiplyAdd(TSimd.Load(y), w, b0);
-                    if (TVectors.Value > 1) b1 = TSimd.MultiplyAdd(TSimd.Load(y + TSimd.Lanes), w, b1);
-                    if (TVectors.Value > 2) b2 = TSimd.MultiplyAdd(TSimd.Load(y + (2 * TSimd.Lanes)), w, b2);
-                    if (TVectors.Value > 3) b3 = TSimd.MultiplyAdd(TSimd.Load(y + (3 * TSimd.Lanes)), w, b3);
-                    if (TVectors.Value > 4) b4 = TSimd.MultiplyAdd(TSimd.Load(y + (4 * TSimd.Lanes)), w, b4);
-                    if (TVectors.Value > 5) b5 = TSimd.MultiplyAdd(TSimd.Load(y + (5 * TSimd.Lanes)), w, b5);
+                    b0 = TSimd.MultiplyAdd(TSimd.Load(u), w, b0);
+                    if (TVectors.Value > 1) b1 = TSimd.MultiplyAdd(TSimd.Load(u + TSimd.Lanes), w, b1);
+                    if (TVectors.Value > 2) b2 = TSimd.MultiplyAdd(TSimd.Load(u + (2 * TSimd.Lanes)), w, b2);
+                    if (TVectors.Value > 3) b3 = TSimd.MultiplyAdd(TSimd.Load(u + (3 * TSimd.Lanes)), w, b3);
+                    if (TVectors.Value > 4) b4 = TSimd.MultiplyAdd(TSimd.Load(u + (4 * TSimd.Lanes)), w, b4);
+                    if (TVectors.Value > 5) b5 = TSimd.MultiplyAdd(TSimd.Load(u + (5 * TSimd.Lanes)), w, b5);
                 }
 
                 a0 = TSimd.Add(a0, b0);
@@ -108,9 +107,9 @@ internal static unsafe class UnstructuredTile<TSimd, TVector, TVectors>
             {
                 for (; left >= 4; left -= 4, offset += 4, value += 4)
                 {
-                    ulong offsets = *(ulong*)offset;
-                    float* x = input + (uint)offsets;
-                    float* y = input + (offsets >> 32);
+                    float* x = input + (uint)pair, y = input + (pair >> 32), z = input + (uint)secondPair, u = input + (secondPair >> 32);
+                    pair = *(ulong*)(offset + 4);
+                    secondPair = *(ulong*)(offset + 6);
                     TVector w = TSimd.Broadcast(value[0]);
                     a0 = TSimd.MultiplyAdd(TSimd.Load(x), w, a0);
                     if (TVectors.Value > 1) a1 = TSimd.MultiplyAdd(TSimd.Load(x + TSimd.Lanes), w, a1);
@@ -129,19 +128,44 @@ internal static unsafe class UnstructuredTile<TSimd, TVector, TVectors>
                     if (TVectors.Value > 5) a5 = TSimd.MultiplyAdd(TSimd.Load(y + (5 * TSimd.Lanes)), w, a5);
                     if (TVectors.Value > 6) a6 = TSimd.MultiplyAdd(TSimd.Load(y + (6 * TSimd.Lanes)), w, a6);
                     if (TVectors.Value > 7) a7 = TSimd.MultiplyAdd(TSimd.Load(y + (7 * TSimd.Lanes)), w, a7);
-                    offsets = *(ulong*)(offset + 2);
-                    x = input + (uint)offsets;
-                    y = input + (offsets >> 32);
                     w = TSimd.Broadcast(value[2]);
-                    a0 = TSimd.MultiplyAdd(TSimd.Load(x), w, a0);
-                    if (TVectors.Value > 1) a1 = TSimd.MultiplyAdd(TSimd.Load(x + TSimd.Lanes), w, a1);
-                    if (TVectors.Value > 2) a2 = TSimd.MultiplyAdd(TSimd.Load(x + (2 * TSimd.Lanes)), w, a2);
-                    if (TVectors.Value > 3) a3 = TSimd.MultiplyAdd(TSimd.Load(x + (3 * TSimd.Lanes)), w, a3);
-                    if (TVectors.Value > 4) a4 = TSimd.MultiplyAdd(TSimd.Load(x + (4 * TSimd.Lanes)), w, a4);
-                    if (TVectors.Value > 5) a5 = TSimd.MultiplyAdd(TSimd.Load(x + (5 * TSimd.Lanes)), w, a5);
-                    if (TVectors.Value > 6) a6 = TSimd.MultiplyAdd(TSimd.Load(x + (6 * TSimd.Lanes)), w, a6);
-                    if (TVectors.Value > 7) a7 = TSimd.MultiplyAdd(TSimd.Load(x + (7 * TSimd.Lanes)), w, a7);
+                    a0 = TSimd.MultiplyAdd(TSimd.Load(z), w, a0);
+                    if (TVectors.Value > 1) a1 = TSimd.MultiplyAdd(TSimd.Load(z + TSimd.Lanes), w, a1);
+                    if (TVectors.Value > 2) a2 = TSimd.MultiplyAdd(TSimd.Load(z + (2 * TSimd.Lanes)), w, a2);
+                    if (TVectors.Value > 3) a3 = TSimd.MultiplyAdd(TSimd.Load(z + (3 * TSimd.Lanes)), w, a3);
+                    if (TVectors.Value > 4) a4 = TSimd.MultiplyAdd(TSimd.Load(z + (4 * TSimd.Lanes)), w, a4);
+                    if (TVectors.Value > 5) a5 = TSimd.MultiplyAdd(TSimd.Load(z + (5 * TSimd.Lanes)), w, a5);
+                    if (TVectors.Value > 6) a6 = TSimd.MultiplyAdd(TSimd.Load(z + (6 * TSimd.Lanes)), w, a6);
+                    if (TVectors.Value > 7) a7 = TSimd.MultiplyAdd(TSimd.Load(z + (7 * TSimd.Lanes)), w, a7);
                     w = TSimd.Broadcast(value[3]);
+                    a0 = TSimd.MultiplyAdd(TSimd.Load(u), w, a0);
+                    if (TVectors.Value > 1) a1 = TSimd.MultiplyAdd(TSimd.Load(u + TSimd.Lanes), w, a1);
+                    if (TVectors.Value > 2) a2 = TSimd.MultiplyAdd(TSimd.Load(u + (2 * TSimd.Lanes)), w, a2);
+                    if (TVectors.Value > 3) a3 = TSimd.MultiplyAdd(TSimd.Load(u + (3 * TSimd.Lanes)), w, a3);
+                    if (TVectors.Value > 4) a4 = TSimd.MultiplyAdd(TSimd.Load(u + (4 * TSimd.Lanes)), w, a4);
+                    if (TVectors.Value > 5) a5 = TSimd.MultiplyAdd(TSimd.Load(u + (5 * TSimd.Lanes)), w, a5);
+                    if (TVectors.Value > 6) a6 = TSimd.MultiplyAdd(TSimd.Load(u + (6 * TSimd.Lanes)), w, a6);
+                    if (TVectors.Value > 7) a7 = TSimd.MultiplyAdd(TSimd.Load(u + (7 * TSimd.Lanes)), w, a7);
+                }
+            }
+
+            if (left > 0)
+            {
+                float* x = input + (uint)pair, y = input + (pair >> 32), z = input + (uint)secondPair;
+                pair = *(ulong*)(offset + 4);
+                secondPair = *(ulong*)(offset + 6);
+                TVector w = TSimd.Broadcast(value[0]);
+                a0 = TSimd.MultiplyAdd(TSimd.Load(x), w, a0);
+                if (TVectors.Value > 1) a1 = TSimd.MultiplyAdd(TSimd.Load(x + TSimd.Lanes), w, a1);
+                if (TVectors.Value > 2) a2 = TSimd.MultiplyAdd(TSimd.Load(x + (2 * TSimd.Lanes)), w, a2);
+                if (TVectors.Value > 3) a3 = TSimd.MultiplyAdd(TSimd.Load(x + (3 * TSimd.Lanes)), w, a3);
+                if (TVectors.Value > 4) a4 = TSimd.MultiplyAdd(TSimd.Load(x + (4 * TSimd.Lanes)), w, a4);
+                if (TVectors.Value > 5) a5 = TSimd.MultiplyAdd(TSimd.Load(x + (5 * TSimd.Lanes)), w, a5);
+                if (TVectors.Value > 6) a6 = TSimd.MultiplyAdd(TSimd.Load(x + (6 * TSimd.Lanes)), w, a6);
+                if (TVectors.Value > 7) a7 = TSimd.MultiplyAdd(TSimd.Load(x + (7 * TSimd.Lanes)), w, a7);
+                if (left > 1)
+                {
+                    w = TSimd.Broadcast(value[1]);
                     a0 = TSimd.MultiplyAdd(TSimd.Load(y), w, a0);
                     if (TVectors.Value > 1) a1 = TSimd.MultiplyAdd(TSimd.Load(y + TSimd.Lanes), w, a1);
                     if (TVectors.Value > 2) a2 = TSimd.MultiplyAdd(TSimd.Load(y + (2 * TSimd.Lanes)), w, a2);
@@ -151,20 +175,22 @@ internal static unsafe class UnstructuredTile<TSimd, TVector, TVectors>
                     if (TVectors.Value > 6) a6 = TSimd.MultiplyAdd(TSimd.Load(y + (6 * TSimd.Lanes)), w, a6);
                     if (TVectors.Value > 7) a7 = TSimd.MultiplyAdd(TSimd.Load(y + (7 * TSimd.Lanes)), w, a7);
                 }
-            }
 
-            for (; left > 0; left--, offset++, value++)
-            {
-                float* x = input + *offset;
-                TVector w = TSimd.Broadcast(*value);
-                a0 = TSimd.MultiplyAdd(TSimd.Load(x), w, a0);
-                if (TVectors.Value > 1) a1 = TSimd.MultiplyAdd(TSimd.Load(x + TSimd.Lanes), w, a1);
-                if (TVectors.Value > 2) a2 = TSimd.MultiplyAdd(TSimd.Load(x + (2 * TSimd.Lanes)), w, a2);
-                if (TVectors.Value > 3) a3 = TSimd.MultiplyAdd(TSimd.Load(x + (3 * TSimd.Lanes)), w, a3);
-                if (TVectors.Value > 4) a4 = TSimd.MultiplyAdd(TSimd.Load(x + (4 * TSimd.Lanes)), w, a4);
-                if (TVectors.Value > 5) a5 = TSimd.MultiplyAdd(TSimd.Load(x + (5 * TSimd.Lanes)), w, a5);
-                if (TVectors.Value > 6) a6 = TSimd.MultiplyAdd(TSimd.Load(x + (6 * TSimd.Lanes)), w, a6);
-                if (TVectors.Value > 7) a7 = TSimd.MultiplyAdd(TSimd.Load(x + (7 * TSimd.Lanes)), w, a7);
+                if (left > 2)
+                {
+                    w = TSimd.Broadcast(value[2]);
+                    a0 = TSimd.MultiplyAdd(TSimd.Load(z), w, a0);
+                    if (TVectors.Value > 1) a1 = TSimd.MultiplyAdd(TSimd.Load(z + TSimd.Lanes), w, a1);
+                    if (TVectors.Value > 2) a2 = TSimd.MultiplyAdd(TSimd.Load(z + (2 * TSimd.Lanes)), w, a2);
+                    if (TVectors.Value > 3) a3 = TSimd.MultiplyAdd(TSimd.Load(z + (3 * TSimd.Lanes)), w, a3);
+                    if (TVectors.Value > 4) a4 = TSimd.MultiplyAdd(TSimd.Load(z + (4 * TSimd.Lanes)), w, a4);
+                    if (TVectors.Value > 5) a5 = TSimd.MultiplyAdd(TSimd.Load(z + (5 * TSimd.Lanes)), w, a5);
+                    if (TVectors.Value > 6) a6 = TSimd.MultiplyAdd(TSimd.Load(z + (6 * TSimd.Lanes)), w, a6);
+                    if (TVectors.Value > 7) a7 = TSimd.MultiplyAdd(TSimd.Load(z + (7 * TSimd.Lanes)), w, a7);
+                }
+
+                offset += 4;
+                value += 4;
             }
 
             if (output == null)

@@ -12,6 +12,9 @@ internal sealed unsafe class UnstructuredWeights
     // With fewer weights per output channel a chunk does not pay for the sums it loads and stores.
     private const double WeightsPerChunk = 8;
 
+    // Weights that a tile takes at a time.
+    private const int Step = 4;
+
     private readonly int _outputs;
     private readonly AlignedBuffer _values;
     private readonly AlignedBuffer _offsets;
@@ -35,8 +38,10 @@ internal sealed unsafe class UnstructuredWeights
         bias.CopyTo(new Span<float>(_bias.Pointer, shape.OutChannels));
         _counts = new AlignedBuffer((long)Chunks * shape.OutChannels * sizeof(int));
         _starts = new int[Chunks * shape.OutChannels];
-        _values = new AlignedBuffer((long)Count * sizeof(float));
-        _offsets = new AlignedBuffer((long)Count * sizeof(int));
+        // The weights of an output channel in a chunk begin at a multiple of a step, and tiles read the offsets of a step beyond the last.
+        long places = Count + ((Step - 1L) * _starts.Length) + Step;
+        _values = new AlignedBuffer(places * sizeof(float));
+        _offsets = new AlignedBuffer(places * sizeof(int));
 
         var values = (float*)_values.Pointer;
         var offsets = (int*)_offsets.Pointer;
@@ -61,6 +66,7 @@ internal sealed unsafe class UnstructuredWeights
                 }
 
                 counts[row] = stored - _starts[row];
+                stored = (stored + Step - 1) / Step * Step;
             }
         }
     }
@@ -72,7 +78,7 @@ internal sealed unsafe class UnstructuredWeights
     public int Count { get; }
 
     /// <summary>Bytes of the packed weights.</summary>
-    public long Bytes => _values.Length + _offsets.Length;
+    public long Bytes => (long)Count * (sizeof(float) + sizeof(int));
 
     /// <summary>Weights that are not zero.</summary>
     public static int CountOf(ReadOnlySpan<float> weights)
