@@ -35,7 +35,7 @@ internal static unsafe class UnstructuredTile<TSimd, TVector, TVectors>
         float* residual = tile->Residual;
         nint stride = tile->OutputStride, next = tile->OutputVectorStride;
         TVector low = TSimd.Broadcast(tile->Minimum), high = TSimd.Broadcast(tile->Maximum);
-        ulong pair = *(ulong*)offset, secondPair = *(ulong*)(offset + 2);
+        ulong pair = *(ulong*)offset, secondPair = *(ulong*)(offset + 2), nextPair = *(ulong*)(offset + 4), nextSecondPair = *(ulong*)(offset + 6);
         for (int channel = 0; channel < tile->Channels; channel++, sums += TVectors.Value * TSimd.Lanes)
         {
             TVector a0, a1, a2, a3, a4, a5, a6, a7;
@@ -56,7 +56,7 @@ internal static unsafe class UnstructuredTile<TSimd, TVector, TVectors>
             }
 
             // Four weights at a time. Loads are what limits this loop, and those of the input must not wait for their offsets, which are
-            // read in pairs and a step ahead.
+            // read in pairs and two steps ahead.
             int left = counts[channel];
             if (TVectors.Value <= 6)
             {
@@ -64,8 +64,10 @@ internal static unsafe class UnstructuredTile<TSimd, TVector, TVectors>
                 for (; left >= 4; left -= 4, offset += 4, value += 4)
                 {
                     float* x = input + (uint)pair, y = input + (pair >> 32), z = input + (uint)secondPair, u = input + (secondPair >> 32);
-                    pair = *(ulong*)(offset + 4);
-                    secondPair = *(ulong*)(offset + 6);
+                    pair = nextPair;
+                    secondPair = nextSecondPair;
+                    nextPair = *(ulong*)(offset + 8);
+                    nextSecondPair = *(ulong*)(offset + 10);
                     TVector w = TSimd.Broadcast(value[0]);
                     a0 = TSimd.MultiplyAdd(TSimd.Load(x), w, a0);
                     if (TVectors.Value > 1) a1 = TSimd.MultiplyAdd(TSimd.Load(x + TSimd.Lanes), w, a1);
@@ -108,8 +110,10 @@ internal static unsafe class UnstructuredTile<TSimd, TVector, TVectors>
                 for (; left >= 4; left -= 4, offset += 4, value += 4)
                 {
                     float* x = input + (uint)pair, y = input + (pair >> 32), z = input + (uint)secondPair, u = input + (secondPair >> 32);
-                    pair = *(ulong*)(offset + 4);
-                    secondPair = *(ulong*)(offset + 6);
+                    pair = nextPair;
+                    secondPair = nextSecondPair;
+                    nextPair = *(ulong*)(offset + 8);
+                    nextSecondPair = *(ulong*)(offset + 10);
                     TVector w = TSimd.Broadcast(value[0]);
                     a0 = TSimd.MultiplyAdd(TSimd.Load(x), w, a0);
                     if (TVectors.Value > 1) a1 = TSimd.MultiplyAdd(TSimd.Load(x + TSimd.Lanes), w, a1);
@@ -152,8 +156,10 @@ internal static unsafe class UnstructuredTile<TSimd, TVector, TVectors>
             if (left > 0)
             {
                 float* x = input + (uint)pair, y = input + (pair >> 32), z = input + (uint)secondPair;
-                pair = *(ulong*)(offset + 4);
-                secondPair = *(ulong*)(offset + 6);
+                pair = nextPair;
+                secondPair = nextSecondPair;
+                nextPair = *(ulong*)(offset + 8);
+                nextSecondPair = *(ulong*)(offset + 10);
                 TVector w = TSimd.Broadcast(value[0]);
                 a0 = TSimd.MultiplyAdd(TSimd.Load(x), w, a0);
                 if (TVectors.Value > 1) a1 = TSimd.MultiplyAdd(TSimd.Load(x + TSimd.Lanes), w, a1);

@@ -38,8 +38,8 @@ internal sealed unsafe class UnstructuredWeights
         bias.CopyTo(new Span<float>(_bias.Pointer, shape.OutChannels));
         _counts = new AlignedBuffer((long)Chunks * shape.OutChannels * sizeof(int));
         _starts = new int[Chunks * shape.OutChannels];
-        // The weights of an output channel in a chunk begin at a multiple of a step, and tiles read the offsets of a step beyond the last.
-        long places = Count + ((Step - 1L) * _starts.Length) + Step;
+        // The weights of an output channel in a chunk begin at a multiple of a step, and tiles read the offsets of two steps beyond the last.
+        long places = Count + ((Step - 1L) * _starts.Length) + (2 * Step);
         _values = new AlignedBuffer(places * sizeof(float));
         _offsets = new AlignedBuffer(places * sizeof(int));
 
