@@ -19,8 +19,8 @@ internal static class SparseConvCost
 
     // A multiply-add loads its input; the weight is loaded once for all vectors of a tile. Tiles of one or two vectors are
     // bound by the latency of their sums.
-    private const double CyclesPerUnstructuredVector = 0.6;
-    private const double CyclesPerUnstructuredWeight = 0.9;
+    private const double CyclesPerUnstructuredVector = 0.53;
+    private const double CyclesPerUnstructuredWeight = 0.7;
     private const double LeastCyclesPerWeight = 1.65;
     private const double CyclesPerRunVector = 3;
     private const double CyclesPerChunkVector = 2.75;
