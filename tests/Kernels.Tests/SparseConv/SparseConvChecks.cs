@@ -25,7 +25,7 @@ public static class SparseConvChecks
     /// <summary>Shapes at which tiles, strips, segments, chunks and copies end.</summary>
     private static IEnumerable<ConvShape> Edges()
     {
-        // Planes of 4096 bytes, in one run and in strips, in several chunks of channels; planes in one run that reach further than offsets of a byte.
+        // Planes of 4096 bytes, in one run and in strips, in several chunks of channels; planes that are read in place.
         yield return ConvShape.Parse("1x40x32x32:24k3s1p1");
         yield return ConvShape.Parse("2x140x32x32:9k1s1p0");
         yield return ConvShape.Parse("1x90x28x28:7k1s1p0");

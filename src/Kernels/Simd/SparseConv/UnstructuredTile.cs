@@ -6,13 +6,16 @@ namespace CoInference.Kernels.Simd.SparseConv;
 /// </summary>
 internal unsafe struct UnstructuredTile
 {
+    /// <summary>Weights that a micro-kernel takes at a time.</summary>
+    public const int Step = 4;
+
     /// <summary>Input of the first vector; <see cref="Offsets"/> count from here.</summary>
     public float* Input;
 
-    /// <summary>The weights that are not zero, output channel by output channel.</summary>
+    /// <summary>The weights that are not zero, output channel by output channel, each of which begins at a multiple of <see cref="Step"/>.</summary>
     public float* Values;
 
-    /// <summary>Floats from <see cref="Input"/> to what each weight multiplies.</summary>
+    /// <summary>Floats from <see cref="Input"/> to what each weight multiplies, laid out like the weights; two steps beyond the last are readable.</summary>
     public int* Offsets;
 
     /// <summary>Number of weights of each output channel.</summary>

@@ -12,9 +12,6 @@ internal sealed unsafe class UnstructuredWeights
     // With fewer weights per output channel a chunk does not pay for the sums it loads and stores.
     private const double WeightsPerChunk = 8;
 
-    // Weights that a tile takes at a time.
-    private const int Step = 4;
-
     private readonly int _outputs;
     private readonly AlignedBuffer _values;
     private readonly AlignedBuffer _offsets;
@@ -38,8 +35,7 @@ internal sealed unsafe class UnstructuredWeights
         bias.CopyTo(new Span<float>(_bias.Pointer, shape.OutChannels));
         _counts = new AlignedBuffer((long)Chunks * shape.OutChannels * sizeof(int));
         _starts = new int[Chunks * shape.OutChannels];
-        // The weights of an output channel in a chunk begin at a multiple of a step, and tiles read the offsets of two steps beyond the last.
-        long places = Count + ((Step - 1L) * _starts.Length) + (2 * Step);
+        long places = Count + ((UnstructuredTile.Step - 1L) * _starts.Length) + (2 * UnstructuredTile.Step);
         _values = new AlignedBuffer(places * sizeof(float));
         _offsets = new AlignedBuffer(places * sizeof(int));
 
@@ -66,7 +62,7 @@ internal sealed unsafe class UnstructuredWeights
                 }
 
                 counts[row] = stored - _starts[row];
-                stored = (stored + Step - 1) / Step * Step;
+                stored = (stored + UnstructuredTile.Step - 1) / UnstructuredTile.Step * UnstructuredTile.Step;
             }
         }
     }
@@ -77,7 +73,7 @@ internal sealed unsafe class UnstructuredWeights
     /// <summary>Weights that are not zero.</summary>
     public int Count { get; }
 
-    /// <summary>Bytes of the packed weights.</summary>
+    /// <summary>Bytes of the weights and their offsets, without what lies between output channels.</summary>
     public long Bytes => (long)Count * (sizeof(float) + sizeof(int));
 
     /// <summary>Weights that are not zero.</summary>
