@@ -222,10 +222,12 @@ internal sealed class EdgeConnection : IDisposable
             bool used = false;
             try
             {
-                if (!await HasMoreAsync(idle, stop).ConfigureAwait(false)) return (EdgeEventKind.Closed, "closed: the server stops");
+                int begun = await ReceiveFirstAsync(idle, stop).ConfigureAwait(false);
+                if (begun < 0) return (EdgeEventKind.Closed, "closed: the server stops");
+                if (begun == 0) return (EdgeEventKind.Closed, "closed by the client");
                 long arrived = Stopwatch.GetTimestamp();
                 receiving.CancelAfter(Options.TransferLimit(_header.Length));
-                if (!await ReceiveAsync(_header, receiving.Token).ConfigureAwait(false)) return (EdgeEventKind.Closed, "closed by the client");
+                await ReceiveAsync(_header, receiving.Token, begun).ConfigureAwait(false);
                 if (FeatureFrame.IsCancellation(_header))
                 {
                     Withdraw(FeatureFrame.ReadCancellation(_header));
@@ -285,27 +287,29 @@ internal sealed class EdgeConnection : IDisposable
             Reply(request, ReplyStatus.Busy, default, default, default, [], $"{Options.MaxQueued} requests wait at the edge already, which is its limit", _server.Scheduler.RetryAfter);
     }
 
-    /// <summary>Waits for the first byte of a request: from then on it counts as accepted.</summary>
-    /// <returns>False when the server stops and none has arrived.</returns>
+    /// <summary>
+    /// Waits for the first bytes of a request: from then on it counts as accepted. They are read here: an empty read would not do, for it
+    /// may end without data when the system reports late what has been read already.
+    /// </summary>
+    /// <returns>The bytes of the header that are there; 0 when the client closed the connection, -1 when the server stops and none has arrived.</returns>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    private async ValueTask<bool> HasMoreAsync(CancellationTokenSource idle, CancellationToken stop)
+    private async ValueTask<int> ReceiveFirstAsync(CancellationTokenSource idle, CancellationToken stop)
     {
         if (!stop.IsCancellationRequested)
         {
             idle.CancelAfter(Options.IdleTimeout);
             try
             {
-                // An empty read ends when data is there.
-                await _stream!.ReadAsync(Memory<byte>.Empty, idle.Token).ConfigureAwait(false);
+                int count = await _stream!.ReadAsync(_header, idle.Token).ConfigureAwait(false);
                 idle.CancelAfter(Timeout.InfiniteTimeSpan);
-                return true;
+                return count;
             }
             catch (OperationCanceledException) when (stop.IsCancellationRequested && !_cut.IsCancellationRequested)
             {
             }
         }
 
-        return _socket.Available > 0;
+        return _socket.Available > 0 ? await _stream!.ReadAsync(_header, _cut.Token).ConfigureAwait(false) : -1;
     }
 
     private void Withdraw(ulong requestId)
@@ -409,12 +413,13 @@ internal sealed class EdgeConnection : IDisposable
         }
     }
 
+    /// <summary>Fills a buffer, of which the first bytes may have been received before.</summary>
     /// <returns>False when the client closed the connection before the first byte.</returns>
     /// <exception cref="InvalidDataException">The connection ended in the middle.</exception>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    private async ValueTask<bool> ReceiveAsync(Memory<byte> buffer, CancellationToken cancellation)
+    private async ValueTask<bool> ReceiveAsync(Memory<byte> buffer, CancellationToken cancellation, int received = 0)
     {
-        for (int received = 0; received < buffer.Length;)
+        while (received < buffer.Length)
         {
             int count = await _stream!.ReadAsync(buffer[received..], cancellation).ConfigureAwait(false);
             if (count == 0)

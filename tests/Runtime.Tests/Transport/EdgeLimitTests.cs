@@ -97,6 +97,25 @@ public sealed class EdgeLimitTests
     }
 
     [Fact]
+    public void Clients_may_pause_between_requests_for_longer_than_a_request_may_take()
+    {
+        using var running = new RunningServer(new EdgeServerOptions { StallAllowance = TimeSpan.FromMilliseconds(300) });
+        byte[] frame = running.Frame(0, 1);
+        Parallel.For(0, 4, _ =>
+        {
+            using Socket socket = Introduce(running);
+            for (ulong id = 1; id <= 100; id++)
+            {
+                socket.Send(Renamed(frame, id));
+                Assert.Equal((ReplyStatus.Ok, id), (Read(socket) is var reply ? reply.Header.Status : default, reply.Header.RequestId));
+                if (id % 50 == 0) Thread.Sleep(600);
+            }
+        });
+
+        Assert.DoesNotContain(running.Log, entry => entry.Message.Contains("too long"));
+    }
+
+    [Fact]
     public void An_idle_client_is_sent_away_but_not_one_that_waits_for_a_reply()
     {
         using var running = new RunningServer(new EdgeServerOptions { IdleTimeout = TimeSpan.FromMilliseconds(200) });
