@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds everything and runs the tests: ./test.sh [all]
-#   (nothing)  the fast suite, under five minutes on two cores
+#   (nothing)  the fast suite, ten minutes on two cores with the build
 #   all        the slow tests too (10,000-mutation fuzzing, every golden row)
 # The last line is "N passed, N failed, N skipped".
 set -u
