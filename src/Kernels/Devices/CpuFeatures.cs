@@ -37,6 +37,23 @@ public static class CpuFeatures
     /// <summary>Channels per block of the blocked activation layout on this CPU: the float lanes of the widest vector, at least 4.</summary>
     public static int ChannelBlock { get; } = Math.Max(4, (int)Widest);
 
+    /// <summary>
+    /// Whether this CPU runs a 512-bit operation as two halves, so that wide vectors save instructions but neither multiply nor load
+    /// more in a cycle than 256-bit ones.
+    /// </summary>
+    /// <remarks>AMD family 19h, whose members with AVX-512 are Zen 4: AMD, "Software Optimization Guide for the AMD Zen4 Microarchitecture", 2023.</remarks>
+    public static bool SplitsVector512 { get; } = Widest == VectorWidth.Vector512 && AmdFamily() == 0x19;
+
     /// <summary>Whether kernels written for <paramref name="width"/> run here at full speed.</summary>
     public static bool Supports(VectorWidth width) => width <= Widest;
+
+    // The family by CPUID leaf 1: the extended part adds to the base of 15 that all such CPUs report. Null on other vendors' CPUs.
+    private static int? AmdFamily()
+    {
+        if (!X86Base.IsSupported) return null;
+        (_, int ebx, int ecx, int edx) = X86Base.CpuId(0, 0);
+        if ((ebx, edx, ecx) != (0x68747541, 0x69746E65, 0x444D4163)) return null;
+        int signature = X86Base.CpuId(1, 0).Eax;
+        return ((signature >> 8) & 0xF) + ((signature >> 20) & 0xFF);
+    }
 }

@@ -43,7 +43,17 @@ public abstract class ConvKernel
     /// </summary>
     /// <param name="shape">The layer.</param>
     /// <param name="density">Share of stored units (weights or blocks) that are not zero, 0 to 1.</param>
-    public abstract double EstimateMicroseconds(ConvShape shape, double density);
+    public double EstimateMicroseconds(ConvShape shape, double density) =>
+        (Width == VectorWidth.Vector512 && CpuFeatures.SplitsVector512 ? SplitVectorFactor : 1) * ModelMicroseconds(shape, density);
+
+    /// <summary>
+    /// By how much a kernel of 512-bit vectors is slower where <see cref="CpuFeatures.SplitsVector512"/>. Less than two: loops, addresses
+    /// and broadcasts do not take longer.
+    /// </summary>
+    protected virtual double SplitVectorFactor => 1.4;
+
+    /// <summary>The model's time on a CPU that runs all its vectors at the same rate; parameters as in <see cref="EstimateMicroseconds"/>.</summary>
+    protected abstract double ModelMicroseconds(ConvShape shape, double density);
 
     /// <summary>Packs the weights once for repeated runs. The arrays are not kept.</summary>
     /// <param name="shape">The layer.</param>

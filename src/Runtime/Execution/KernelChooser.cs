@@ -29,7 +29,7 @@ public sealed class KernelChooser
     /// <summary>The chooser of this user's cache file, read once per process; see <see cref="KernelCache.DefaultPath"/>.</summary>
     public static KernelChooser Default => LazyDefault.Value;
 
-    /// <summary>A chooser without any measurement: the analytic estimates decide. Equal on machines with equal vector units.</summary>
+    /// <summary>A chooser without any measurement: the analytic estimates decide. Equal on CPUs of one kind.</summary>
     public static KernelChooser Analytic { get; } = new();
 
     /// <summary>Why a cache file was ignored, as one line for the user; null when nothing went wrong.</summary>

@@ -25,7 +25,7 @@ public static class SparseConvChecks
     /// <summary>Shapes at which tiles, strips, segments, chunks and copies end.</summary>
     private static IEnumerable<ConvShape> Edges()
     {
-        // Planes of 4096 bytes, in one run and in strips, in several chunks of channels; planes that are read in place.
+        // Planes of 4096 bytes, in one run and in strips, in several chunks of channels; aligned planes, which are read in place.
         yield return ConvShape.Parse("1x40x32x32:24k3s1p1");
         yield return ConvShape.Parse("2x140x32x32:9k1s1p0");
         yield return ConvShape.Parse("1x90x28x28:7k1s1p0");
@@ -49,6 +49,7 @@ public static class SparseConvChecks
         yield return ConvShape.Parse("1x12x9x11:9k3s1p1g3");
         yield return ConvShape.Parse("2x12x9x11:6k1s1p0g3");
         yield return ConvShape.Parse("1x600x4x4:32k1s1p0g2");
+        yield return ConvShape.Parse("2x12x7x9:96k1s1p0g2");
 
         // Runs of pixels that are no multiple of a vector, and planes smaller than a piece that is loaded.
         for (int pixels = 1; pixels <= 70; pixels += 7) yield return ConvShape.Parse($"1x6x1x{pixels}:5k1s1p0");

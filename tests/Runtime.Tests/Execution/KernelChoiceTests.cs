@@ -124,7 +124,9 @@ public sealed class KernelChoiceTests : IDisposable
         Assert.Single(comparison.Rows, row => row.IsPicked);
         Assert.True(comparison.PickOverBest >= 1);
         Assert.Contains(comparison.Rows, row => row.Form == WeightForm.Dense);
-        if (form != WeightForm.Dense) Assert.Contains(comparison.Rows, row => row.Form == form && row.Sparsity == sparsity);
+        if (form != WeightForm.Dense) Assert.Contains(comparison.Rows, row => row.Form == form && Math.Abs(row.Sparsity - sparsity) < 0.02);
+        // Few blocks have no weight at all where zeros lie singly.
+        if (form == WeightForm.Unstructured) Assert.All(comparison.Rows.Where(row => row.Form == WeightForm.Block), row => Assert.InRange(row.Sparsity, 0, 0.7));
         Assert.All(comparison.Rows, row =>
         {
             Assert.InRange(row.MaxRelativeError, 0, 2e-5);

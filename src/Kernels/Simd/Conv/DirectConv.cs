@@ -45,7 +45,7 @@ internal sealed class DirectConv<TSimd, TVector, TLanes, TChannels> : ConvKernel
             || ((shape.InChannels / shape.Groups) % TChannels.Value == 0 && (shape.OutChannels / shape.Groups) % TLanes.Value == 0));
 
     /// <inheritdoc/>
-    public override double EstimateMicroseconds(ConvShape shape, double density) => DirectConvCost.Microseconds(shape, Width, TChannels.Value);
+    protected override double ModelMicroseconds(ConvShape shape, double density) => DirectConvCost.Microseconds(shape, Width, TChannels.Value);
 
     /// <inheritdoc/>
     public override PreparedConv Prepare(ConvShape shape, Epilogue epilogue, ReadOnlySpan<float> weights, ReadOnlySpan<float> bias)

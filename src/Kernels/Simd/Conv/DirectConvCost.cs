@@ -18,9 +18,9 @@ internal static class DirectConvCost
     /// <summary>Extra cycles of a step whose input block is a single channel: the loops over blocks and taps turn for each.</summary>
     private const double PlanarStepCycles = 2.7;
 
-    private const double CopiedRowCycles = 80;
-    private const double CopiedVectorCycles = 1.5;
-    private const double GatheredVectorCycles = 8;
+    private const double CopiedRowCycles = 20;
+    private const double CopiedVectorCycles = 2.5;
+    private const double GatheredPixelCycles = 5;
     private const double SecondLevelBytes = 512 * 1024;
     private const double ActivationBytesPerCycle = 28;
     private const double WeightBytesPerCycle = 8;
@@ -43,22 +43,13 @@ internal static class DirectConvCost
     {
         int lanes = (int)width;
         int groupBlocks = ((shape.OutChannels / shape.Groups) + lanes - 1) / lanes;
-        bool padded = shape.PadTop + shape.PadLeft + shape.PadBottom + shape.PadRight > 0;
-        bool flat = !padded && shape is { KernelHeight: 1, KernelWidth: 1, StrideX: 1, StrideY: 1 };
+        bool flat = shape is { KernelHeight: 1, KernelWidth: 1, StrideX: 1, StrideY: 1, PadTop: 0, PadLeft: 0, PadBottom: 0, PadRight: 0 };
         int pixels = flat ? shape.OutHeight * shape.OutWidth : shape.OutWidth;
         int rows = flat ? 1 : shape.OutHeight;
         TilePlan.Cost cost = TileCost(shape, width, channelsPerBlock);
         double compute = rows * shape.Groups * cost.Row(pixels, groupBlocks, cost.ChooseBlocks(pixels, groupBlocks));
 
-        double copy = 0;
-        if (padded || shape.StrideX > 1)
-        {
-            int inputBlocks = (shape.InChannels + channelsPerBlock - 1) / channelsPerBlock;
-            double rowVectors = (double)shape.InWidth * channelsPerBlock / lanes;
-            bool gathers = shape.StrideX > 1 && !(channelsPerBlock == 1 && shape.StrideX == 2);
-            copy = (double)inputBlocks * shape.InHeight * (CopiedRowCycles + (rowVectors * (gathers ? GatheredVectorCycles : CopiedVectorCycles)));
-        }
-
+        double copy = CopyCycles(shape, lanes, channelsPerBlock);
         return (shape.Batch * (compute + copy)) + MemoryCycles(shape, lanes, channelsPerBlock);
     }
 
@@ -66,14 +57,32 @@ internal static class DirectConvCost
     public static double Microseconds(ConvShape shape, VectorWidth width, int channelsPerBlock) =>
         Cycles(shape, width, channelsPerBlock) / CyclesPerMicrosecond;
 
+    /// <summary>Cycles of the copy that <see cref="InputWindow"/> makes of one image; 0 where it reads the image in place.</summary>
+    public static double CopyCycles(ConvShape shape, int lanes, int channelsPerBlock)
+    {
+        int step = channelsPerBlock == 1 && shape.StrideX == 2 ? 1 : shape.StrideX;
+        if (step == 1 && shape is { PadTop: 0, PadLeft: 0, PadBottom: 0, PadRight: 0 }) return 0;
+        int blocks = (shape.InChannels + channelsPerBlock - 1) / channelsPerBlock;
+        double phases = Math.Min(shape.KernelWidth, step);
+        double rows = shape.KernelHeight == 1 ? shape.OutHeight : ((shape.OutHeight - 1) * shape.StrideY) + ((shape.KernelHeight - 1) * shape.DilationY) + 1;
+        double columns = ((shape.OutWidth - 1) * shape.StrideX) + ((shape.KernelWidth - 1) * shape.DilationX) + 1;
+        double row = step == 1 ? columns * channelsPerBlock / lanes * CopiedVectorCycles : columns * phases / step * GatheredPixelCycles;
+        return blocks * rows * ((phases * CopiedRowCycles) + row);
+    }
+
     /// <summary>Cycles spent waiting for memory beyond the second-level cache.</summary>
     public static double MemoryCycles(ConvShape shape, int outputLanes, int inputLanes)
     {
+        double weights = (double)shape.WeightCount * sizeof(float);
+        return ActivationCycles(shape, outputLanes, inputLanes) + (weights > SecondLevelBytes ? weights / WeightBytesPerCycle : 0);
+    }
+
+    /// <summary>Cycles spent waiting for activations beyond the second-level cache.</summary>
+    public static double ActivationCycles(ConvShape shape, int outputLanes, int inputLanes)
+    {
         double input = (double)((shape.InChannels + inputLanes - 1) / inputLanes * inputLanes) * shape.InHeight * shape.InWidth;
         double output = (double)((shape.OutChannels + outputLanes - 1) / outputLanes * outputLanes) * shape.OutHeight * shape.OutWidth;
-        double activations = shape.Batch * (input + output) * sizeof(float);
-        double weights = (double)shape.WeightCount * sizeof(float);
-        double cycles = activations > SecondLevelBytes ? activations / ActivationBytesPerCycle : 0;
-        return weights > SecondLevelBytes ? cycles + (weights / WeightBytesPerCycle) : cycles;
+        double bytes = shape.Batch * (input + output) * sizeof(float);
+        return bytes > SecondLevelBytes ? bytes / ActivationBytesPerCycle : 0;
     }
 }

@@ -42,7 +42,7 @@ internal sealed class GroupedConv<TSimd, TVector, TLanes> : ConvKernel
     public override bool Supports(ConvShape shape) => CpuFeatures.Supports(Width) && shape.Groups > 1;
 
     /// <inheritdoc/>
-    public override double EstimateMicroseconds(ConvShape shape, double density)
+    protected override double ModelMicroseconds(ConvShape shape, double density)
     {
         double moved = (double)shape.Batch * shape.OutChannels * shape.OutHeight * shape.OutWidth * MovedFloatCycles;
         double group = DirectConvCost.Cycles(GroupShape(shape), Width, channelsPerBlock: 1);

@@ -51,7 +51,7 @@ internal sealed class WinogradConv<TSimd, TVector, TLanes, TTransform, TProducts
         && (TTransform.OutputSize + 2) * (TTransform.OutputSize + 2) * sizeof(float) * (long)shape.InChannels * shape.OutChannels <= MaximumWeightBytes;
 
     /// <inheritdoc/>
-    public override double EstimateMicroseconds(ConvShape shape, double density) =>
+    protected override double ModelMicroseconds(ConvShape shape, double density) =>
         WinogradPlan.Create<TVector, TTransform, TProducts>(shape, TLanes.Value).Cycles / DirectConvCost.CyclesPerMicrosecond;
 
     /// <inheritdoc/>

@@ -47,7 +47,7 @@ internal sealed record WinogradPlan(int Size, int Rows, int Columns, int Patches
         double products = elements * stripCount * TProducts.Cycles(shape, strips.Size, tileBlocks);
         double transforms = patches * (inputBlocks + outputBlocks) * TTransform.PatchCycles / 2 * (TProducts.Width == VectorWidth.Vector512 ? WideStoreFactor : 1);
         double memory = weightBytes > SecondLevelBytes ? stripCount * weightBytes / WeightBytesPerCycle : 0;
-        double activations = DirectConvCost.MemoryCycles(shape with { KernelHeight = 1, KernelWidth = 1 }, lanes, lanes);
+        double activations = DirectConvCost.ActivationCycles(shape, lanes, lanes);
         return new WinogradPlan(size, rows, columns, patches, strips.Size, tileBlocks, products + transforms + memory + activations);
     }
 }

@@ -27,7 +27,7 @@ internal sealed class BlockConv<TSimd, TVector> : ConvKernel
     public override VectorWidth Width => (VectorWidth)TSimd.Lanes;
 
     /// <inheritdoc/>
-    public override string Tile => $"{BlockTiles<TSimd, TVector>.MaxPixels}x{TSimd.Lanes}";
+    public override string Tile => $"{SparseConvCost.MostTilePixels(Width)}x{TSimd.Lanes}";
 
     /// <inheritdoc/>
     public override ActivationLayout InputLayout(ConvShape shape) => new(TSimd.Lanes);
@@ -41,7 +41,7 @@ internal sealed class BlockConv<TSimd, TVector> : ConvKernel
         && PreparedBlockConv<TSimd, TVector>.Addresses(shape);
 
     /// <inheritdoc/>
-    public override double EstimateMicroseconds(ConvShape shape, double density) => SparseConvCost.BlockMicroseconds(shape, Width, density);
+    protected override double ModelMicroseconds(ConvShape shape, double density) => SparseConvCost.BlockMicroseconds(shape, Width, density);
 
     /// <inheritdoc/>
     public override PreparedConv Prepare(ConvShape shape, Epilogue epilogue, ReadOnlySpan<float> weights, ReadOnlySpan<float> bias)

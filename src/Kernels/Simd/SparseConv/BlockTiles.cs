@@ -1,5 +1,3 @@
-using CoInference.Kernels.Devices;
-using CoInference.Kernels.Simd.Conv;
 using CoInference.Kernels.Simd.Vectors;
 
 namespace CoInference.Kernels.Simd.SparseConv;
@@ -9,12 +7,6 @@ internal static unsafe class BlockTiles<TSimd, TVector>
     where TSimd : ISimd<TVector>
     where TVector : unmanaged
 {
-    // 32 registers hold the sums and the weights; broadcasts are operands of the multiply-adds and need none.
-    private const int MaxPixels512 = 28;
-
-    /// <summary>Most pixels of a tile that the register file holds beside the weights.</summary>
-    public static int MaxPixels => TSimd.Lanes == 16 ? MaxPixels512 : TilePlan.MaxPixels((VectorWidth)TSimd.Lanes, 1);
-
     /// <summary>The micro-kernel of a tile of <paramref name="pixels"/> pixels, 1 to 28.</summary>
     public static delegate*<BlockTile*, void> Get(int pixels) => pixels switch
     {

@@ -41,7 +41,7 @@ internal sealed unsafe class PreparedBlockConv<TSimd, TVector> : PreparedConv
         _epilogue = new ChannelEpilogue(epilogue, bias, shape.OutChannels, TSimd.Lanes, TSimd.Lanes);
         _window = new InputWindow(shape, TSimd.Lanes, (shape.InChannels + TSimd.Lanes - 1) / TSimd.Lanes);
         (_rows, _rowPixels) = _window.Flattens ? (1, shape.OutHeight * shape.OutWidth) : (shape.OutHeight, shape.OutWidth);
-        _tiles = TilePlan.Balance(_rowPixels, BlockTiles<TSimd, TVector>.MaxPixels);
+        _tiles = TilePlan.Balance(_rowPixels, SparseConvCost.MostTilePixels((VectorWidth)TSimd.Lanes));
         _bigTile = BlockTiles<TSimd, TVector>.Get(_tiles.Size);
         _smallTile = _tiles.Small > 0 ? BlockTiles<TSimd, TVector>.Get(_tiles.Size - 1) : null;
 

@@ -8,16 +8,13 @@ namespace CoInference.Kernels.Simd.SparseConv;
 
 /// <summary>An unstructured 1x1 convolution without stride and padding: the pixels of an image form one run.</summary>
 /// <remarks>
-/// Loop order: tile of pixels, chunk of input channels, output channel, weight. Planes that would crowd into a few cache sets
-/// or put tiles on odd addresses are copied, a chunk of a tile at a time, to one dense piece of memory.
+/// Loop order: tile of pixels, chunk of input channels, output channel, weight. Where the plan says so, a chunk of a tile is copied to
+/// one dense piece of memory first. The last vector of a plane may reach into what lies behind it; those lanes are not stored.
 /// </remarks>
 internal sealed unsafe class PreparedFlatConv<TSimd, TVector> : PreparedUnstructuredConv
     where TSimd : ISimd<TVector>
     where TVector : unmanaged
 {
-    // Planes at multiples of this distance crowd into an eighth of the first-level cache or less.
-    private const int CrowdingBytes = 512;
-
     private readonly TilePlan.Split _tiles;
     private readonly int _chunkChannels;
     private readonly bool _copies;
@@ -34,8 +31,7 @@ internal sealed unsafe class PreparedFlatConv<TSimd, TVector> : PreparedUnstruct
         int groupInputs = shape.InChannels / shape.Groups;
         _chunkChannels = (groupInputs + plan.Chunks - 1) / plan.Chunks;
         int chunkChannels = _chunkChannels, tileFloats = TileFloats, plane = Pixels;
-        _copies = plane % TSimd.Lanes != 0 || plane * sizeof(float) % CrowdingBytes == 0
-            || (long)shape.InChannels * plane > int.MaxValue;
+        _copies = plan.Copies || (long)shape.InChannels * plane > int.MaxValue;
         Weights = new UnstructuredWeights(shape, weights, bias, _chunkChannels, (channel, _, _) => !_copies ? channel * plane
             : ((channel / groupInputs * chunkChannels) + (channel % groupInputs % chunkChannels)) * tileFloats);
     }
@@ -76,35 +72,30 @@ internal sealed unsafe class PreparedFlatConv<TSimd, TVector> : PreparedUnstruct
             bool whole = pixels == vectors * TSimd.Lanes;
             for (int chunk = 0; chunk < Weights.Chunks; chunk++)
             {
-                if (_copies) CopyChunk(source, panel, chunk, pixels, vectors);
+                if (_copies) CopyChunk(source, panel, chunk, vectors);
                 Weights.Select(&one, chunk, firstChannel);
                 one.Output = whole && chunk == Weights.Chunks - 1 ? tile->Output + at : null;
                 if (big) _bigTile(&one);
                 else _smallTile(&one);
             }
 
-            if (!whole) TileStore.Run(&one, vectors * TSimd.Lanes, pixels, tile->Output + at);
+            if (!whole) TileStore.Run<TSimd, TVector>(&one, vectors * TSimd.Lanes, pixels, tile->Output + at);
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void CopyChunk(float* source, float* panel, int chunk, int pixels, int vectors)
+    private void CopyChunk(float* source, float* panel, int chunk, int vectors)
     {
-        int groupInputs = Shape.InChannels / Shape.Groups;
-        int first = chunk * _chunkChannels;
+        int groupInputs = Shape.InChannels / Shape.Groups, first = chunk * _chunkChannels;
         int count = Math.Min(_chunkChannels, groupInputs - first);
-        nint plane = Pixels;
-        int whole = pixels / TSimd.Lanes;
+        nint plane = Pixels, tileFloats = TileFloats, floats = (nint)vectors * TSimd.Lanes;
         for (int group = 0; group < Shape.Groups; group++)
         {
             float* from = source + (((group * groupInputs) + first) * plane);
-            float* to = panel + ((nint)group * _chunkChannels * TileFloats);
-            for (int channel = 0; channel < count; channel++, from += plane, to += TileFloats)
+            float* to = panel + ((nint)group * _chunkChannels * tileFloats);
+            for (int channel = 0; channel < count; channel++, from += plane, to += tileFloats)
             {
-                for (int vector = 0; vector < whole; vector++) TSimd.Store(to + (vector * TSimd.Lanes), TSimd.Load(from + (vector * TSimd.Lanes)));
-                if (whole == vectors) continue;
-                for (int pixel = whole * TSimd.Lanes; pixel < pixels; pixel++) to[pixel] = from[pixel];
-                for (int pixel = pixels; pixel < vectors * TSimd.Lanes; pixel++) to[pixel] = 0;
+                for (nint at = 0; at < floats; at += TSimd.Lanes) TSimd.Store(to + at, TSimd.Load(from + at));
             }
         }
     }

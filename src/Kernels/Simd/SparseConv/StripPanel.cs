@@ -61,15 +61,18 @@ internal sealed unsafe class StripPanel
     }
 
     /// <summary>Bytes of a panel and of the plan of a tile, a multiple of 64.</summary>
-    public long Bytes => PanelBytes + (((Runs * sizeof(Run)) + 63L) / 64 * 64);
+    public long Bytes => PanelBytes + (((PlannedRuns * sizeof(Run)) + 63L) / 64 * 64);
 
     private long PanelBytes => (long)_shape.Groups * _chunkChannels * _channelFloats * sizeof(float);
 
-    private int Runs => (_shape.KernelWidth + MostCopies - 1) / MostCopies * _rowPhases.Length * _grid.Segments;
+    private int PlannedRuns => (_shape.KernelWidth + MostCopies - 1) / MostCopies * _rowPhases.Length * _grid.Segments;
 
     /// <summary>Bytes that a tile of <paramref name="tileRows"/> vectors reads of an input channel.</summary>
     public static long TileBytes(ConvShape shape, StripGrid grid, int tileRows) =>
         (long)shape.KernelWidth * RowPhases(shape).Length * RowsPerPhase(shape, tileRows) * grid.Lanes * sizeof(float);
+
+    /// <summary>Runs of rows that a channel's copies consist of.</summary>
+    public static int Runs(ConvShape shape, StripGrid grid) => shape.KernelWidth * RowPhases(shape).Length * grid.Segments;
 
     /// <summary>Floats from an output vector to what a tap of an input channel reads there.</summary>
     public int TapOffset(int channel, int ky, int kx)
@@ -156,7 +159,7 @@ internal sealed unsafe class StripPanel
         {
             float* source = image + ((nint)((group * groupInputs) + firstChannel) * _shape.InHeight * _shape.InWidth);
             float* target = (float*)memory + ((nint)group * _chunkChannels * _channelFloats);
-            for (Run* run = runs; run < runs + Runs; run++)
+            for (Run* run = runs; run < runs + PlannedRuns; run++)
             {
                 float* from = source + run->Source, to = target + run->Target;
                 if (run->Copies == MostCopies && _shape.StrideX == 1)

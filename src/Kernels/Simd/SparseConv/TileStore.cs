@@ -6,6 +6,10 @@ using CoInference.Kernels.Simd.Vectors;
 namespace CoInference.Kernels.Simd.SparseConv;
 
 /// <summary>Stores finished tiles whose pixels do not lie in the output as whole vectors.</summary>
+/// <remarks>
+/// A row that is not a multiple of a vector ends with one that overlaps the vector before. It is finished before that is stored:
+/// the residual may be the output itself.
+/// </remarks>
 internal static unsafe class TileStore
 {
     /// <summary>Stores the first pixels of a tile as one run.</summary>
@@ -13,26 +17,16 @@ internal static unsafe class TileStore
     /// <param name="tileFloats">Floats of a tile of one channel.</param>
     /// <param name="pixels">Pixels to store.</param>
     /// <param name="output">First pixel of the first output channel.</param>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Run(UnstructuredTile* tile, int tileFloats, int pixels, float* output)
+    /// <typeparam name="TSimd">Vector operations of the tile.</typeparam>
+    /// <typeparam name="TVector">Vector type of the tile.</typeparam>
+    public static void Run<TSimd, TVector>(UnstructuredTile* tile, int tileFloats, int pixels, float* output)
+        where TSimd : ISimd<TVector>
+        where TVector : unmanaged
     {
-        float* sums = tile->Sums;
-        float* residual = tile->Residual;
-        Vector128<float> low = Vector128.Create(tile->Minimum), high = Vector128.Create(tile->Maximum);
-        for (int channel = 0; channel < tile->Channels; channel++, sums += tileFloats, output += tile->OutputStride)
-        {
-            int pixel = 0;
-            for (; Vector128.IsHardwareAccelerated && pixel + 4 <= pixels; pixel += 4)
-            {
-                Vector128<float> four = Vector128.Load(sums + pixel);
-                if (residual != null) four += Vector128.Load(residual + pixel);
-                Vector128.MinNative(high, Vector128.MaxNative(low, four)).Store(output + pixel);
-            }
-
-            for (; pixel < pixels; pixel++)
-                output[pixel] = Clamp(tile, residual == null ? sums[pixel] : sums[pixel] + residual[pixel]);
-            if (residual != null) residual += tile->OutputStride;
-        }
+        if (pixels >= TSimd.Lanes) StoreRun<TSimd, TVector>(tile, tileFloats, pixels, output);
+        else if (pixels >= 8) StoreRun<Simd256, Vector256<float>>(tile, tileFloats, pixels, output);
+        else if (pixels >= 4) StoreRun<Simd128, Vector128<float>>(tile, tileFloats, pixels, output);
+        else StoreRun<SimdScalar, float>(tile, tileFloats, pixels, output);
     }
 
     /// <summary>Stores a tile of <see cref="PreparedStripConv{TSimd,TVector}"/> whose vectors hold several segments or reach beyond the image.</summary>
@@ -41,54 +35,70 @@ internal static unsafe class TileStore
     /// <param name="shape">The layer.</param>
     /// <param name="rows">Vectors of the tile.</param>
     /// <param name="firstRow">First row of the tile.</param>
-    /// <param name="columns">Pixels of a segment to store.</param>
+    /// <param name="columns">Pixels of a segment to store, less than 16.</param>
     /// <param name="output">First pixel of the first output channel.</param>
     public static void Segments(UnstructuredTile* tile, StripGrid grid, ConvShape shape, int rows, int firstRow, int columns, float* output)
     {
-        if (columns == 8) Segments<Simd256, Vector256<float>>(tile, grid, shape, rows, firstRow, columns, output);
-        else Segments<Simd128, Vector128<float>>(tile, grid, shape, rows, firstRow, columns, output);
+        if (columns >= 8) StoreSegments<Simd256, Vector256<float>>(tile, grid, shape, rows, firstRow, columns, output);
+        else if (columns >= 4) StoreSegments<Simd128, Vector128<float>>(tile, grid, shape, rows, firstRow, columns, output);
+        else StoreSegments<SimdScalar, float>(tile, grid, shape, rows, firstRow, columns, output);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Segments<TSimd, TVector>(UnstructuredTile* tile, StripGrid grid, ConvShape shape, int rows, int firstRow, int columns, float* output)
+    private static void StoreRun<TSimd, TVector>(UnstructuredTile* tile, int tileFloats, int pixels, float* output)
         where TSimd : ISimd<TVector>
         where TVector : unmanaged
     {
         TVector low = TSimd.Broadcast(tile->Minimum), high = TSimd.Broadcast(tile->Maximum);
         float* sums = tile->Sums;
         float* residual = tile->Residual;
-        int lanes = grid.Lanes, segments = grid.Segments, segmentPixels = grid.SegmentPixels, height = grid.Height;
-        int outHeight = shape.OutHeight, outWidth = shape.OutWidth;
-        for (int channel = 0; channel < tile->Channels; channel++, sums += rows * lanes, output += tile->OutputStride)
+        for (int channel = 0; channel < tile->Channels; channel++, sums += tileFloats, output += tile->OutputStride)
         {
-            for (int segment = 0; segment < segments; segment++)
-            {
-                int inside = Math.Min(rows, outHeight - (segment * height) - firstRow);
-                float* from = sums + (segment * segmentPixels);
-                nint at = (nint)segment * height * outWidth;
-                for (int row = 0; row < inside; row++, from += lanes, at += outWidth)
-                {
-                    int pixel = 0;
-                    for (; pixel + TSimd.Lanes <= columns; pixel += TSimd.Lanes)
-                    {
-                        TVector value = TSimd.Load(from + pixel);
-                        if (residual != null) value = TSimd.Add(value, TSimd.Load(residual + at + pixel));
-                        TSimd.Store(output + at + pixel, TSimd.AtMost(high, TSimd.AtLeast(low, value)));
-                    }
-
-                    for (; pixel < columns; pixel++)
-                        output[at + pixel] = Clamp(tile, residual == null ? from[pixel] : from[pixel] + residual[at + pixel]);
-                }
-            }
-
+            StoreRow<TSimd, TVector>(sums, residual, output, pixels, low, high);
             if (residual != null) residual += tile->OutputStride;
         }
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static float Clamp(UnstructuredTile* tile, float value)
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void StoreSegments<TSimd, TVector>(UnstructuredTile* tile, StripGrid grid, ConvShape shape, int rows, int firstRow, int columns, float* output)
+        where TSimd : ISimd<TVector>
+        where TVector : unmanaged
     {
-        value = value < tile->Minimum ? tile->Minimum : value;
-        return value > tile->Maximum ? tile->Maximum : value;
+        TVector low = TSimd.Broadcast(tile->Minimum), high = TSimd.Broadcast(tile->Maximum);
+        int lanes = grid.Lanes, outWidth = shape.OutWidth;
+        for (int segment = 0; segment < grid.Segments; segment++)
+        {
+            int inside = Math.Min(rows, shape.OutHeight - (segment * grid.Height) - firstRow);
+            nint first = (nint)segment * grid.Height * outWidth;
+            float* sums = tile->Sums + (segment * grid.SegmentPixels);
+            for (int channel = 0; channel < tile->Channels; channel++, sums += rows * lanes, first += tile->OutputStride)
+            {
+                float* from = sums;
+                nint at = first;
+                for (int row = inside; row > 0; row--, from += lanes, at += outWidth)
+                    StoreRow<TSimd, TVector>(from, tile->Residual == null ? null : tile->Residual + at, output + at, columns, low, high);
+            }
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void StoreRow<TSimd, TVector>(float* sums, float* residual, float* output, int pixels, TVector low, TVector high)
+        where TSimd : ISimd<TVector>
+        where TVector : unmanaged
+    {
+        int last = pixels - TSimd.Lanes;
+        TVector end = Finish<TSimd, TVector>(sums, residual, last, low, high);
+        for (int pixel = 0; pixel < last; pixel += TSimd.Lanes) TSimd.Store(output + pixel, Finish<TSimd, TVector>(sums, residual, pixel, low, high));
+        TSimd.Store(output + last, end);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static TVector Finish<TSimd, TVector>(float* sums, float* residual, int pixel, TVector low, TVector high)
+        where TSimd : ISimd<TVector>
+        where TVector : unmanaged
+    {
+        TVector value = TSimd.Load(sums + pixel);
+        if (residual != null) value = TSimd.Add(value, TSimd.Load(residual + pixel));
+        return TSimd.AtMost(high, TSimd.AtLeast(low, value));
     }
 }

@@ -38,7 +38,7 @@ internal sealed class UnstructuredConv<TSimd, TVector> : ConvKernel
     public override bool Supports(ConvShape shape) => CpuFeatures.Supports(Width) && PreparedStripConv<TSimd, TVector>.Addresses(shape);
 
     /// <inheritdoc/>
-    public override double EstimateMicroseconds(ConvShape shape, double density) => SparseConvCost.UnstructuredMicroseconds(shape, Width, density);
+    protected override double ModelMicroseconds(ConvShape shape, double density) => SparseConvCost.UnstructuredMicroseconds(shape, Width, density);
 
     /// <inheritdoc/>
     public override PreparedConv Prepare(ConvShape shape, Epilogue epilogue, ReadOnlySpan<float> weights, ReadOnlySpan<float> bias)

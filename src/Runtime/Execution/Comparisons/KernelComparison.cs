@@ -11,7 +11,7 @@ namespace CoInference.Runtime.Execution;
 /// <param name="Kernel">Kernel name.</param>
 /// <param name="Form">Weight form whose zeros the kernel skips.</param>
 /// <param name="Tile">Register tile.</param>
-/// <param name="Sparsity">Share of zero units of that form in the weights, 0 to 1.</param>
+/// <param name="Sparsity">Share of the weights (of the blocks for <see cref="WeightForm.Block"/>) that are zero, 0 to 1; 0 for kernels that skip none.</param>
 /// <param name="Threads">Threads.</param>
 /// <param name="MedianMicroseconds">Median time of one run.</param>
 /// <param name="P10Microseconds">Time that a tenth of the samples stay below.</param>
@@ -160,7 +160,12 @@ public sealed record KernelComparison(ConvShape Shape, IReadOnlyList<KernelTimin
                 candidate.Kernel,
                 candidate.ConvolutionForm,
                 candidate.Convolution?.Kernel.Tile ?? "",
-                candidate.ConvolutionForm == WeightForm.Dense ? 0 : sparsity,
+                candidate.ConvolutionForm switch
+                {
+                    WeightForm.Unstructured => 1 - layer.Zeros.Weights,
+                    WeightForm.Block => 1 - layer.Zeros.Blocks,
+                    _ => 0,
+                },
                 threads,
                 median,
                 InterleavedTimer.Quantile(samples[i], 0.1),
