@@ -156,7 +156,7 @@ internal static class SparseConvCost
     // planes at certain distances crowd into few sets of the first-level cache.
     private static double PlaneCycles(int pixels, int lanes, int tileVectors, int channels)
     {
-        const int LineBytes = 64, Sets = 64, Ways = 8;
+        const int LineBytes = 64, Sets = 64, Ways = 8, Uneven = 2;
         Span<int> lines = stackalloc int[Sets];
         lines.Clear();
         bool isAligned = pixels % lanes == 0;
@@ -167,8 +167,8 @@ internal static class SparseConvCost
             for (int line = 0; line < tileLines; line++) lines[(first + line) % Sets]++;
         }
 
-        // What is too much for all sets together misses in a copy too.
-        double fair = Math.Max(Ways, (double)tileLines * channels / Sets), missed = 0;
+        // What is too much for all sets together misses in a copy too, and a few lines more in some sets than in others do not matter.
+        double fair = Math.Max(Ways, (double)tileLines * channels / Sets) + Uneven, missed = 0;
         foreach (int count in lines) missed += Math.Max(0, count - fair);
         double crossing = isAligned ? 0 : (double)lanes * sizeof(float) / LineBytes;
         return (CyclesPerCrossedLine * crossing) + (CyclesPerMissedVector * missed / (tileLines * channels));
