@@ -58,6 +58,9 @@ public sealed partial record ConvShape
     /// <summary>Output width in pixels.</summary>
     public int OutWidth => (InWidth + PadLeft + PadRight - (DilationX * (KernelWidth - 1)) - 1) / StrideX + 1;
 
+    /// <summary>Whether an output pixel reads only the input pixel at its place: 1x1 kernels without stride and padding, in any groups.</summary>
+    public bool IsPointwise => this is { KernelHeight: 1, KernelWidth: 1, StrideY: 1, StrideX: 1, PadTop: 0, PadLeft: 0, PadBottom: 0, PadRight: 0 };
+
     /// <summary>Whether each input channel has filters of its own and no other input.</summary>
     public bool IsDepthwise => Groups == InChannels && Groups > 1;
 

@@ -66,7 +66,7 @@ internal static class LayerProduct
                 {
                     PackedMatrix matrix = _groups[group];
                     float* a = rows;
-                    if (IsPointwise(shape)) a = values + ((nint)first * shape.InChannels);
+                    if (shape is { IsPointwise: true, Groups: 1 }) a = values + ((nint)first * shape.InChannels);
                     else PatchMatrix.Gather(_input, shape, group, positions, new Span<float>(rows, positions.Length * _layer.Taps), _layer.Taps);
                     Gemm.Run(positions.Length, a, _layer.Taps, transposed: false, matrix, null, target + (group * matrix.Columns), shape.OutChannels, scratch.Pointer, WorkerSet.Single);
                 }
@@ -75,11 +75,6 @@ internal static class LayerProduct
             GC.KeepAlive(patches);
             GC.KeepAlive(scratch);
         }
-
-        private static bool IsPointwise(ConvShape shape) => shape is
-        {
-            Groups: 1, KernelHeight: 1, KernelWidth: 1, StrideY: 1, StrideX: 1, PadTop: 0, PadLeft: 0, PadBottom: 0, PadRight: 0,
-        };
 
         private void RunDepthwise(ReadOnlySpan<int> positions, Span<float> target)
         {

@@ -12,7 +12,7 @@ internal sealed class PointwiseConvKernel(TiledGemmKernel product) : DeviceConvK
     public override WeightForm Form => WeightForm.Dense;
 
     public override bool Supports(ConvShape shape, DeviceLimits limits) =>
-        shape is { KernelHeight: 1, KernelWidth: 1, StrideY: 1, StrideX: 1, PadTop: 0, PadLeft: 0, PadBottom: 0, PadRight: 0 }
+        shape.IsPointwise
         && product.Supports(Product(shape), new GemmEpilogue(Bias: GemmBias.PerRow), limits);
 
     // Fours of pixels are loaded at once, without a table of taps.

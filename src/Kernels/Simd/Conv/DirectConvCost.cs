@@ -43,9 +43,8 @@ internal static class DirectConvCost
     {
         int lanes = (int)width;
         int groupBlocks = ((shape.OutChannels / shape.Groups) + lanes - 1) / lanes;
-        bool flat = shape is { KernelHeight: 1, KernelWidth: 1, StrideX: 1, StrideY: 1, PadTop: 0, PadLeft: 0, PadBottom: 0, PadRight: 0 };
-        int pixels = flat ? shape.OutHeight * shape.OutWidth : shape.OutWidth;
-        int rows = flat ? 1 : shape.OutHeight;
+        int pixels = shape.IsPointwise ? shape.OutHeight * shape.OutWidth : shape.OutWidth;
+        int rows = shape.IsPointwise ? 1 : shape.OutHeight;
         TilePlan.Cost cost = TileCost(shape, width, channelsPerBlock);
         double compute = rows * shape.Groups * cost.Row(pixels, groupBlocks, cost.ChooseBlocks(pixels, groupBlocks));
 

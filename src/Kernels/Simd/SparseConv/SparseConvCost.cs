@@ -61,10 +61,6 @@ internal static class SparseConvCost
     /// </summary>
     public static int MostTilePixels(VectorWidth width) => width == VectorWidth.Vector512 ? 28 : TilePlan.MaxPixels(width, 1);
 
-    /// <summary>Whether the pixels of an image form one run: 1x1 kernels without stride and padding.</summary>
-    public static bool IsFlat(ConvShape shape) =>
-        shape is { KernelHeight: 1, KernelWidth: 1, StrideY: 1, StrideX: 1, PadTop: 0, PadLeft: 0, PadBottom: 0, PadRight: 0 };
-
     /// <summary>How a strip is cut into tiles.</summary>
     public static TilePlan.Split StripTiles(StripGrid grid) => TilePlan.Balance(grid.Height, MostTileVectors);
 
@@ -124,7 +120,7 @@ internal static class SparseConvCost
     public static double UnstructuredCycles(ConvShape shape, VectorWidth width, double density)
     {
         double weights = density * shape.WeightCount;
-        double image = IsFlat(shape) ? PlanFlat(shape, width, weights).Cycles : StripCycles(shape, StripGrid.Choose(shape, (int)width, weights), weights);
+        double image = shape.IsPointwise ? PlanFlat(shape, width, weights).Cycles : StripCycles(shape, StripGrid.Choose(shape, (int)width, weights), weights);
         // Channels without a weight are not read.
         double read = 1 - Math.Pow(1 - density, (double)shape.OutChannels / shape.Groups * shape.KernelHeight * shape.KernelWidth);
         return (shape.Batch * image) + DirectConvCost.ActivationCycles(shape with { InChannels = (int)Math.Ceiling(read * shape.InChannels) }, 1, 1);
@@ -137,7 +133,7 @@ internal static class SparseConvCost
     /// <summary>Expected cycles of the block form on one thread.</summary>
     public static double BlockCycles(ConvShape shape, VectorWidth width, double density)
     {
-        (int rows, int pixels) = IsFlat(shape) ? (1, shape.OutHeight * shape.OutWidth) : (shape.OutHeight, shape.OutWidth);
+        (int rows, int pixels) = shape.IsPointwise ? (1, shape.OutHeight * shape.OutWidth) : (shape.OutHeight, shape.OutWidth);
         TilePlan.Split tiles = TilePlan.Balance(pixels, MostTilePixels(width));
         double outputBlocks = Math.Ceiling((double)shape.OutChannels / (int)width);
         double kept = density * shape.InChannels / shape.Groups * shape.KernelHeight * shape.KernelWidth;

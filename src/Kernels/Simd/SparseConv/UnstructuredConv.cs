@@ -44,7 +44,7 @@ internal sealed class UnstructuredConv<TSimd, TVector> : ConvKernel
     public override PreparedConv Prepare(ConvShape shape, Epilogue epilogue, ReadOnlySpan<float> weights, ReadOnlySpan<float> bias)
     {
         ConvArguments.Require(this, shape, weights, bias);
-        return SparseConvCost.IsFlat(shape)
+        return shape.IsPointwise
             ? new PreparedFlatConv<TSimd, TVector>(shape, epilogue, weights, bias)
             : new PreparedStripConv<TSimd, TVector>(shape, epilogue, weights, bias);
     }
